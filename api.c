@@ -1,0 +1,471 @@
+/* The cluster's few connections and the calls that take turns on them.  A call
+ * is begun by a task, so whatever becomes of it is told from the loop. */
+#include "api.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "credential.h"
+#include "http.h"
+#include "json.h"
+#include "loop.h"
+#include "mem.h"
+
+/* One kept connection, or room for one. */
+struct link {
+	struct cluster *cluster;
+	struct conn *conn;     /* NULL: none */
+	struct api_call *call; /* that it serves; NULL: none */
+	bool used;             /* it has answered before: it may have been closed since */
+	struct timer idle;
+	struct buf in; /* received, and not read yet */
+};
+
+struct cluster {
+	char *name;
+	unsigned users; /* calls are users, too */
+	struct kubeconfig k;
+	struct tls_anchors *own;           /* of the kubeconfig, or NULL */
+	const struct tls_anchors *anchors; /* those or the system's */
+	struct tls_identity *identity;
+	struct api_limits limits;
+	struct link link[API_CALLS];
+	struct api_call *waiting; /* first come first */
+	struct task begin;        /* calls, as far as there are links for them */
+};
+
+struct api_call {
+	struct cluster *cluster;
+	struct api_call *next; /* in the queue */
+	struct link *link;     /* NULL: in the queue */
+	char *path;
+	void (*on)(void *owner, const struct api_answer *);
+	void *owner;
+	struct timer limit;
+	bool heard;    /* a byte of the answer came */
+	bool has_head; /* all of the head came */
+	bool keep;     /* the connection may be used again */
+	struct http_body body;
+	struct buf text;
+	struct document doc;
+	struct api_answer answer;
+};
+
+/* Passes an error on in the cluster's name. */
+static bool blame(const struct cluster *c, struct err *e, const struct err *cause)
+{
+	return err_set(e, cause->kind, cause->code, "cluster '%s': %s", c->name, cause->text);
+}
+
+/* ---- the cluster ---- */
+
+static void link_close(struct link *link)
+{
+	if (link->conn)
+		conn_close(link->conn);
+	timer_stop(&link->idle);
+	buf_free(&link->in);
+	link->conn = NULL;
+	link->used = false;
+}
+
+static void on_idle(struct timer *timer)
+{
+	link_close(OWNER_OF(timer, struct link, idle));
+}
+
+static void free_cluster(void *p)
+{
+	struct cluster *c = p;
+	tls_anchors_free(c->own);
+	tls_identity_free(c->identity);
+	kubeconfig_free(&c->k);
+	free(c->name);
+	free(c);
+}
+
+static bool read_certificates(struct cluster *c, struct err *e)
+{
+	const struct kubeconfig *k = &c->k;
+	if (!k->tls)
+		return true;
+	if (k->ca && !k->insecure)
+		c->anchors = c->own = tls_anchors_parse(k->ca, strlen(k->ca), e);
+	else if (!k->insecure)
+		c->anchors = tls_anchors_system(e);
+	if (!c->anchors && !k->insecure)
+		return false;
+	if (!k->cert)
+		return true;
+	c->identity = tls_identity_parse(k->cert, strlen(k->cert), k->key.p, k->key.n, e);
+	return c->identity;
+}
+
+static void begin_calls(struct task *task);
+
+struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *e)
+{
+	struct cluster *c = mem_new(sizeof *c);
+	struct err cause = {0};
+	*c = (struct cluster){.name = mem_dup(name),
+		.users = 1,
+		.k = *k,
+		.limits = {API_CONNECT_MS, API_LIMIT_MS, API_IDLE_MS, API_BODY_MAX},
+		.begin.on = begin_calls};
+	*k = (struct kubeconfig){0};
+	for (size_t i = 0; i < API_CALLS; i++)
+		c->link[i] = (struct link){.cluster = c, .idle.on = on_idle};
+	if (read_certificates(c, &cause))
+		return c;
+	blame(c, e, &cause);
+	free_cluster(c);
+	return NULL;
+}
+
+struct cluster *cluster_share(struct cluster *c)
+{
+	c->users++;
+	return c;
+}
+
+/* Freed behind its connections, whose TLS points to what is ours. */
+void cluster_drop(struct cluster *c)
+{
+	if (--c->users)
+		return;
+	for (size_t i = 0; i < API_CALLS; i++)
+		link_close(&c->link[i]);
+	task_drop(&c->begin);
+	loop_free_later(c, free_cluster);
+}
+
+const char *cluster_name(const struct cluster *c)
+{
+	return c->name;
+}
+
+void cluster_limit(struct cluster *c, const struct api_limits *limits)
+{
+	c->limits = *limits;
+}
+
+struct conn *cluster_connect(
+	struct cluster *c, void (*on)(void *owner, enum conn_event), void *owner)
+{
+	const struct kubeconfig *k = &c->k;
+	const struct tls_options tls = {.host = k->tls_name ? k->tls_name : k->host,
+		.anchors = c->anchors,
+		.identity = c->identity,
+		.insecure = k->insecure};
+	const struct conn_spec spec = {.host = k->host,
+		.port = k->port,
+		.tls = k->tls ? &tls : NULL,
+		.limit_ms = c->limits.connect_ms};
+	return conn_open(&spec, on, owner);
+}
+
+static bool is_path(const char *path)
+{
+	for (; *path > ' ' && *path < 0x7f; path++)
+		;
+	return !*path;
+}
+
+/* The port as a browser would write it: not where the scheme says it. */
+static void put_host(struct buf *out, const struct kubeconfig *k)
+{
+	buf_print(out, strchr(k->host, ':') ? "Host: [%s]" : "Host: %s", k->host);
+	if (k->port != (k->tls ? 443 : 80))
+		buf_print(out, ":%u", k->port);
+	buf_print(out, "\r\n");
+}
+
+bool cluster_put_request(
+	struct cluster *c, struct buf *out, const char *method, const char *path, struct err *e)
+{
+	struct err cause = {0};
+	if (!is_path(path))
+		return err_set(e, ERR_LOCAL, 0, "cluster '%s': '%s' is no path", c->name, path);
+	buf_print(out, "%s %s%s HTTP/1.1\r\n", method, c->k.prefix, path);
+	put_host(out, &c->k);
+	buf_print(out, "User-Agent: porter\r\n");
+	return credential_put(out, &c->k, &cause) || blame(c, e, &cause);
+}
+
+/* ---- the end of a call ---- */
+
+static bool refusal(struct err *e, int status, const struct value *body)
+{
+	const char *kind = value_text(value_get(body, "kind"));
+	const char *message = value_text(value_get(body, "message"));
+	bool told = kind && !strcmp(kind, "Status") && message && *message;
+	enum err_kind what = err_of_status(status);
+	if (!told)
+		return err_set(e, what, status, "server answered with HTTP status %d", status);
+	if (what == ERR_UNAUTHORIZED)
+		return err_set(
+			e, what, status, "server refuses the user's credentials: %s", message);
+	return err_set(e, what, status, "%s", message);
+}
+
+void api_refusal(struct err *e, int status, const uint8_t *body, size_t n)
+{
+	struct document doc = {0};
+	json_parse(&doc, (const char *)body, n, NULL);
+	refusal(e, status, doc.root);
+	document_free(&doc);
+}
+
+static bool may_keep(const struct cluster *c)
+{
+	unsigned idle = 0;
+	for (size_t i = 0; i < API_CALLS; i++)
+		idle += c->link[i].conn && !c->link[i].call;
+	return idle <= API_KEPT || c->waiting;
+}
+
+/* Takes the call off its connection, which is kept if it can be, or out of the
+ * queue. */
+static void detach(struct api_call *call, bool keep)
+{
+	struct link *link = call->link;
+	struct cluster *c = call->cluster;
+	timer_stop(&call->limit);
+	if (!link) {
+		struct api_call **at = &c->waiting;
+		while (*at != call)
+			at = &(*at)->next;
+		*at = call->next;
+		return;
+	}
+	link->call = NULL;
+	link->used = true;
+	if (keep && may_keep(c))
+		timer_after(&link->idle, c->limits.idle_ms);
+	else
+		link_close(link);
+	if (c->waiting)
+		task_post(&c->begin);
+}
+
+/* Text and values are wiped: some keep secrets in the environment of a pod. */
+static void free_call(struct api_call *call)
+{
+	document_free(&call->doc);
+	buf_free_wiped(&call->text);
+	free(call->path);
+	free(call);
+}
+
+/* Tells how it went; the call is gone after this, and perhaps the cluster. */
+static void finish(struct api_call *call, bool keep)
+{
+	struct cluster *c = call->cluster;
+	detach(call, keep);
+	call->on(call->owner, &call->answer);
+	free_call(call);
+	cluster_drop(c);
+}
+
+__attribute__((format(printf, 3, 4))) static void fail(
+	struct api_call *call, enum err_kind kind, const char *fmt, ...)
+{
+	struct err cause = {.kind = kind};
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(cause.text, sizeof cause.text, fmt, ap);
+	va_end(ap);
+	call->answer.status = 0;
+	blame(call->cluster, &call->answer.err, &cause);
+	finish(call, false);
+}
+
+/* The answer is whole. */
+static void conclude(struct api_call *call)
+{
+	struct api_answer *a = &call->answer;
+	struct err cause = {0};
+	if (json_parse(
+		    &call->doc, (const char *)buf_data(&call->text), buf_len(&call->text), &cause))
+		a->body = call->doc.root;
+	if (a->status / 100 != 2)
+		refusal(&a->err, a->status, a->body);
+	else if (!a->body)
+		err_set(&a->err, ERR_PROTOCOL, a->status, "cluster '%s': answer is not JSON: %s",
+			call->cluster->name, cause.text);
+	finish(call, call->keep);
+}
+
+/* ---- an answer ---- */
+
+/* Returns true when the body comes next. */
+static bool read_head(struct link *link)
+{
+	struct api_call *call = link->call;
+	struct http_head head;
+	do {
+		ptrdiff_t used = http_read_head(&head, buf_data(&link->in), buf_len(&link->in));
+		if (used < 0)
+			fail(call, ERR_PROTOCOL, "answer is not HTTP/1.1");
+		if (used <= 0)
+			return false;
+		buf_eat(&link->in, (size_t)used);
+	} while (head.status < 200 && head.status != 101);
+	call->answer.status = head.status;
+	call->keep = head.keep && head.status != 101;
+	call->has_head = true;
+	http_body_begin(&call->body, &head);
+	return true;
+}
+
+static void read_body(struct link *link)
+{
+	struct api_call *call = link->call;
+	struct http_event ev;
+	size_t max = call->cluster->limits.body_max;
+	do {
+		size_t used =
+			http_body_read(&call->body, buf_data(&link->in), buf_len(&link->in), &ev);
+		if (ev.type == HTTP_DATA && ev.length > max - buf_len(&call->text)) {
+			fail(call, ERR_PROTOCOL, "answer is longer than %zu bytes", max);
+			return;
+		}
+		if (ev.type == HTTP_DATA)
+			buf_put(&call->text, ev.data, ev.length);
+		buf_eat(&link->in, used);
+	} while (ev.type == HTTP_DATA);
+	if (ev.type == HTTP_BAD)
+		fail(call, ERR_PROTOCOL, "answer's chunks are malformed");
+	if (ev.type != HTTP_END)
+		return;
+	call->keep = call->keep && !buf_len(&link->in);
+	conclude(call);
+}
+
+static void read_answer(struct link *link)
+{
+	uint8_t *p;
+	for (size_t n; (n = conn_peek(link->conn, &p)) > 0;) {
+		buf_put(&link->in, p, n);
+		conn_eat(link->conn, n);
+	}
+	link->call->heard = true;
+	if (link->call->has_head || read_head(link))
+		read_body(link);
+}
+
+/* ---- connections ---- */
+
+static void on_conn(void *owner, enum conn_event event);
+
+/* A request is written before there is a connection to send it: a call without
+ * a credential makes none. */
+static void begin(struct link *link, struct api_call *call)
+{
+	struct buf request = {0};
+	link->call = call;
+	call->link = link;
+	timer_stop(&link->idle);
+	if (cluster_put_request(link->cluster, &request, "GET", call->path, &call->answer.err)) {
+		buf_print(&request, "Accept: application/json\r\n\r\n");
+		if (!link->conn)
+			link->conn = cluster_connect(link->cluster, on_conn, link);
+		conn_put(link->conn, buf_data(&request), buf_len(&request));
+	} else {
+		finish(call, false);
+	}
+	buf_free_wiped(&request);
+}
+
+/* The connection ended under its call. */
+static void lost(struct link *link, enum conn_event event)
+{
+	struct api_call *call = link->call;
+	const struct err *e = conn_error(link->conn);
+	if (link->used && !call->heard) {
+		link_close(link);
+		begin(link, call);
+	} else if (event == CONN_FAIL) {
+		blame(link->cluster, &call->answer.err, e);
+		call->answer.status = 0;
+		finish(call, false);
+	} else if (call->has_head && http_body_eof(&call->body)) {
+		call->keep = false;
+		conclude(call);
+	} else {
+		fail(call, ERR_NETWORK, "server closed the connection before its answer was whole");
+	}
+}
+
+static void on_conn(void *owner, enum conn_event event)
+{
+	struct link *link = owner;
+	if (event == CONN_OPEN || event == CONN_ROOM)
+		return;
+	if (!link->call)
+		link_close(link); /* its end, or bytes that nobody asked for */
+	else if (event == CONN_IN)
+		read_answer(link);
+	else
+		lost(link, event);
+}
+
+/* ---- calls ---- */
+
+/* The link to use next: the connection that was idle for the shortest time,
+ * else one to be made. */
+static struct link *free_link(struct cluster *c)
+{
+	struct link *best = NULL;
+	for (struct link *l = c->link; l < c->link + API_CALLS; l++)
+		if (!l->call && (!best || (l->conn && !best->conn) ||
+					(l->conn && l->idle.at_ms > best->idle.at_ms)))
+			best = l;
+	return best;
+}
+
+static void begin_calls(struct task *task)
+{
+	struct cluster *c = OWNER_OF(task, struct cluster, begin);
+	struct link *link;
+	while (c->waiting && (link = free_link(c))) {
+		struct api_call *call = c->waiting;
+		c->waiting = call->next;
+		begin(link, call);
+	}
+}
+
+static void on_limit(struct timer *timer)
+{
+	struct api_call *call = OWNER_OF(timer, struct api_call, limit);
+	fail(call, ERR_NETWORK, "no answer in %lld s",
+		(long long)(call->cluster->limits.call_ms / 1000));
+}
+
+struct api_call *api_get(struct cluster *c, const char *path,
+	void (*on)(void *owner, const struct api_answer *), void *owner)
+{
+	struct api_call *call = mem_new(sizeof *call), **at = &c->waiting;
+	*call = (struct api_call){.cluster = cluster_share(c),
+		.path = mem_dup(path),
+		.on = on,
+		.owner = owner,
+		.limit.on = on_limit};
+	while (*at)
+		at = &(*at)->next;
+	*at = call;
+	timer_after(&call->limit, c->limits.call_ms);
+	task_post(&c->begin);
+	return call;
+}
+
+void api_cancel(struct api_call *call)
+{
+	struct cluster *c = call->cluster;
+	detach(call, false);
+	free_call(call);
+	cluster_drop(c);
+}

@@ -1,0 +1,72 @@
+/* Requests to one cluster's API server over kept connections (HTTP/1.1).
+ *
+ * Knows how to reach the cluster and who we are there; knows nothing of
+ * services or pods.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "conn.h"
+#include "err.h"
+#include "kubeconfig.h"
+#include "value.h"
+
+struct cluster;
+
+/* Takes the kubeconfig over and decodes its certificates; counts one user.
+ * NULL with *e set ("cluster 'prod': ..."); the kubeconfig is freed then, too. */
+struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *e);
+struct cluster *cluster_share(struct cluster *c); /* one more user */
+void cluster_drop(struct cluster *c);             /* the last one frees */
+const char *cluster_name(const struct cluster *c);
+
+/* Starts a connection of its own to the API server, for an upgrade; its owner
+ * shares the cluster for as long.  conn_error() does not name the cluster. */
+struct conn *cluster_connect(
+	struct cluster *c, void (*on)(void *owner, enum conn_event), void *owner);
+
+/* Appends a request's first line and the fields every request has (Host,
+ * User-Agent, Authorization); the caller adds its own and the empty line, and
+ * wipes the buffer.  `path` begins with "/api" and is in its encoded form.
+ * False with *e set ("cluster 'prod': ..."): no credential, or no such path. */
+bool cluster_put_request(
+	struct cluster *c, struct buf *out, const char *method, const char *path, struct err *e);
+
+struct api_answer {
+	int status;               /* HTTP's; 0 if there was no whole answer */
+	const struct value *body; /* its JSON; NULL if it is none */
+	struct err err;           /* set where the status is not 2xx, there was no answer
+				     ("cluster 'prod': ...") or it is not JSON */
+};
+
+struct api_call;
+
+/* API_CALLS at once, each on a connection of its own; further ones wait for
+ * their turn, first come first served.  Idle connections are kept for the next
+ * call, API_KEPT of them for API_IDLE_MS. */
+enum { API_CALLS = 4, API_KEPT = 2, API_IDLE_MS = 60000 };
+
+/* Bounds of one call: connecting, the whole with its wait, bytes of the body. */
+enum { API_CONNECT_MS = 15000, API_LIMIT_MS = 30000, API_BODY_MAX = 16 << 20 };
+
+struct api_limits {
+	int64_t connect_ms, call_ms, idle_ms;
+	size_t body_max;
+};
+
+/* Other limits than these, from now on. */
+void cluster_limit(struct cluster *c, const struct api_limits *limits);
+
+/* GET `path` (as above; copied).  `on` is called once, from the loop; the call,
+ * answer and body die behind it.  A kept connection that the server closes
+ * before the first byte of its answer is replaced at once by a new one. */
+struct api_call *api_get(struct cluster *c, const char *path,
+	void (*on)(void *owner, const struct api_answer *), void *owner);
+void api_cancel(struct api_call *call); /* before `on`, which is then not called */
+
+/* What a refusal says: kind and code by status, text by the Status object in the
+ * body where there is one.  The text does not name the cluster. */
+void api_refusal(struct err *e, int status, const uint8_t *body, size_t n);

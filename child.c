@@ -1,0 +1,336 @@
+/* Forks, execs, reads pipes and reaps.  A child that has ended is left a zombie
+ * until it is done with: so its number, which is its group's too, cannot come to
+ * mean somebody else while we may still kill that group. */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "mem.h"
+
+enum { CHUNK = 16384, NOT_RUN = 127 };
+
+/* The pipes: what it says, and the errno for which it could not be run. */
+enum { OUT, ERR, WHY, PIPES };
+
+struct stream {
+	struct io io; /* fd -1: ended */
+	struct child *child;
+	struct buf *to;
+	size_t max;
+};
+
+struct child {
+	struct child *next, **prev;
+	pid_t pid;       /* 0: it never was, or is reaped */
+	siginfo_t death; /* si_pid 0: it lives */
+	struct stream stream[PIPES];
+	struct buf why;
+	struct timer limit;
+	struct task look; /* to find from the loop that it is over */
+	bool decided;     /* end.how is what counts, not how it died */
+	struct child_end end;
+	void (*on)(void *owner, struct child_end *end); /* NULL: nobody asks any more */
+	void *owner;
+};
+
+static struct child *All;
+
+static struct {
+	struct rlimit files;
+	sigset_t mask;
+	struct sigaction on_pipe;
+} Found;
+
+void child_init(void)
+{
+	getrlimit(RLIMIT_NOFILE, &Found.files);
+	sigprocmask(SIG_SETMASK, NULL, &Found.mask);
+	sigaction(SIGPIPE, NULL, &Found.on_pipe);
+	/* Where it is ignored, and that is inherited, no child can be waited for. */
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* ---- its end ---- */
+
+static void decide(struct child *c, enum child_how how, int value)
+{
+	if (c->decided)
+		return;
+	c->decided = true;
+	c->end.how = how;
+	c->end.value = value;
+}
+
+static void decide_by_death(struct child *c)
+{
+	int why;
+	if (buf_len(&c->why) == sizeof why) {
+		memcpy(&why, buf_data(&c->why), sizeof why);
+		decide(c, CHILD_NOT_STARTED, why);
+	}
+	decide(c, c->death.si_code == CLD_EXITED ? CHILD_EXITED : CHILD_SIGNALLED,
+		c->death.si_status);
+}
+
+/* Waits, where it is not dead yet: only the end of the process does so. */
+static void reap(struct child *c)
+{
+	if (c->pid)
+		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	c->pid = 0;
+	*c->prev = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+}
+
+static void finish(struct child *c)
+{
+	void (*on)(void *, struct child_end *) = c->on;
+	c->on = NULL;
+	timer_stop(&c->limit);
+	reap(c);
+	decide_by_death(c);
+	if (on)
+		on(c->owner, &c->end);
+	task_drop(&c->look); /* child_kill() from inside the handler posted it */
+	buf_free_wiped(&c->end.out);
+	buf_free_wiped(&c->end.err);
+	buf_free(&c->why);
+	loop_free_later(c, free);
+}
+
+static void finish_if_over(struct child *c)
+{
+	for (int i = 0; i < PIPES; i++)
+		if (c->stream[i].io.fd >= 0)
+			return;
+	if (!c->pid || c->death.si_pid)
+		finish(c);
+}
+
+/* Kills what there is of it, and waits for no more output: a process that has
+ * left the group could keep the pipes open for ever. */
+static void stop(struct child *c)
+{
+	if (c->pid)
+		kill(-c->pid, SIGKILL);
+	for (int i = 0; i < PIPES; i++)
+		io_close(&c->stream[i].io);
+}
+
+static void on_look(struct task *task)
+{
+	finish_if_over(OWNER_OF(task, struct child, look));
+}
+
+/* One that ended in time, and only left others behind, has not timed out. */
+static void on_limit(struct timer *timer)
+{
+	struct child *c = OWNER_OF(timer, struct child, limit);
+	if (!c->death.si_pid)
+		decide(c, CHILD_TIMED_OUT, 0);
+	stop(c);
+	finish_if_over(c);
+}
+
+static void on_sigchld(int signo)
+{
+	(void)signo;
+	for (struct child *c = All, *next; c; c = next) {
+		next = c->next;
+		if (!c->pid || c->death.si_pid)
+			continue;
+		waitid(P_PID, (id_t)c->pid, &c->death, WEXITED | WNOHANG | WNOWAIT);
+		finish_if_over(c);
+	}
+}
+
+void child_kill(struct child *c)
+{
+	c->on = NULL;
+	stop(c);
+	task_post(&c->look);
+}
+
+void child_end_all(void)
+{
+	while (All) {
+		All->on = NULL;
+		stop(All);
+		finish(All);
+	}
+}
+
+/* ---- its output ---- */
+
+static void on_stream(struct io *io, uint32_t events)
+{
+	struct stream *s = OWNER_OF(io, struct stream, io);
+	(void)events;
+	size_t left = s->max - buf_len(s->to);
+	size_t room = left < CHUNK ? left + 1 : CHUNK; /* one more shows that it is too much */
+	ssize_t n = read(io->fd, buf_room(s->to, room), room);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		io_close(io);
+	} else if ((size_t)n <= left) {
+		buf_push(s->to, (size_t)n);
+	} else {
+		buf_push(s->to, left);
+		decide(s->child, CHILD_TOO_MUCH, 0);
+		stop(s->child);
+	}
+	finish_if_over(s->child);
+}
+
+/* ---- the child's side of fork(2) ---- */
+
+_Noreturn static void cannot_run(int why)
+{
+	int error = errno;
+	ssize_t sent = write(why, &error, sizeof error);
+	(void)sent;
+	_exit(NOT_RUN);
+}
+
+static void close_from(int first)
+{
+	if (!syscall(SYS_close_range, first, UINT_MAX, 0))
+		return;
+	for (long fd = first, end = sysconf(_SC_OPEN_MAX); fd < end; fd++) /* Linux < 5.9 */
+		close((int)fd);
+}
+
+/* The same descriptor, out of the way of the standard ones. */
+static int above_standard(int fd)
+{
+	bool fits = fd < 0 || fd > STDERR_FILENO;
+	return fits ? fd : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+/* Leaves the three standard descriptors and, behind them, `why`, which ends
+ * where a program begins.  Returns why's number. */
+static int arrange_descriptors(int fd[PIPES][2])
+{
+	enum { NEXT = STDERR_FILENO + 1 };
+	for (int i = 0; i < PIPES; i++)
+		fd[i][1] = above_standard(fd[i][1]);
+	int null = above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(fd[OUT][1], STDOUT_FILENO) < 0 ||
+		dup2(fd[ERR][1], STDERR_FILENO) < 0)
+		cannot_run(fd[WHY][1]);
+	if (fd[WHY][1] != NEXT && dup3(fd[WHY][1], NEXT, O_CLOEXEC) < 0)
+		cannot_run(fd[WHY][1]);
+	close_from(NEXT + 1);
+	return NEXT;
+}
+
+/* What porter changed for itself is not for its children. */
+static void give_back(void)
+{
+	setrlimit(RLIMIT_NOFILE, &Found.files);
+	sigaction(SIGPIPE, &Found.on_pipe, NULL);
+	sigprocmask(SIG_SETMASK, &Found.mask, NULL);
+}
+
+_Noreturn static void be_the_child(const struct child_spec *spec, int fd[PIPES][2], pid_t parent)
+{
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it died before it could have killed us */
+		_exit(NOT_RUN);
+	int why = arrange_descriptors(fd);
+	give_back();
+	if (!spec->argv) {
+		close(why);
+		_exit(spec->run(spec->arg));
+	}
+	execvpe(spec->argv[0], (char *const *)spec->argv,
+		spec->env ? (char *const *)spec->env : environ);
+	cannot_run(why);
+}
+
+/* ---- our side ---- */
+
+static void close_pipes(int fd[PIPES][2], int side)
+{
+	for (int i = 0; i < PIPES; i++)
+		if (fd[i][side] >= 0)
+			close(fd[i][side]);
+}
+
+/* Returns the pid, or -1 with errno set; our ends of the pipes are then open. */
+static pid_t launch(const struct child_spec *spec, int fd[PIPES][2])
+{
+	pid_t pid = -1, parent = getpid();
+	int opened = 0;
+	while (opened < PIPES && !pipe2(fd[opened], O_CLOEXEC))
+		opened++;
+	if (opened == PIPES)
+		pid = fork();
+	if (!pid)
+		be_the_child(spec, fd, parent);
+	int error = errno;
+	close_pipes(fd, 1);
+	if (pid < 0)
+		close_pipes(fd, 0);
+	else
+		setpgid(pid, pid); /* it does so too: whoever comes first */
+	errno = error;
+	return pid;
+}
+
+static void listen_to(struct child *c, int i, int fd, size_t max)
+{
+	struct buf *const to[PIPES] = {&c->end.out, &c->end.err, &c->why};
+	c->stream[i] = (struct stream){.child = c, .to = to[i], .max = max};
+	io_open(&c->stream[i].io, fd, on_stream);
+	if (fd < 0)
+		return;
+	fcntl(fd, F_SETFL, O_NONBLOCK); /* ours only: the other end is a file of its own */
+	io_want(&c->stream[i].io, EPOLLIN);
+}
+
+static void enlist(struct child *c)
+{
+	c->next = All;
+	c->prev = &All;
+	if (All)
+		All->prev = &c->next;
+	All = c;
+}
+
+struct child *child_start(
+	const struct child_spec *spec, void (*on)(void *owner, struct child_end *end), void *owner)
+{
+	int fd[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+	struct child *c = mem_new(sizeof *c);
+	*c = (struct child){.limit.on = on_limit, .look.on = on_look, .on = on, .owner = owner};
+	enlist(c);
+	loop_on_signal(SIGCHLD, on_sigchld);
+	pid_t pid = launch(spec, fd);
+	if (pid < 0) {
+		decide(c, CHILD_NOT_STARTED, errno);
+		task_post(&c->look);
+	} else {
+		c->pid = pid;
+		if (spec->limit_ms)
+			timer_after(&c->limit, spec->limit_ms);
+	}
+	for (int i = 0; i < PIPES; i++)
+		listen_to(c, i, pid < 0 ? -1 : fd[i][0], i == WHY ? sizeof(int) : spec->output_max);
+	return c;
+}

@@ -1,0 +1,56 @@
+/* Child processes: start, time limit, bounded output, and their end.
+ *
+ * A child is the leader of its own process group, has its standard input from
+ * /dev/null, the descriptor limit, signal mask and SIGPIPE as porter found
+ * them, no other descriptor of ours, and is killed when porter dies.  Knows
+ * nothing of why a program is run.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+struct child;
+
+/* What to run: a program, or, where `argv` is NULL, a function of ours in a
+ * forked copy (it writes to descriptor 1 and returns the exit status). */
+struct child_spec {
+	const char *const *argv; /* ends with NULL; argv[0] is looked up in PATH */
+	const char *const *env;  /* ends with NULL; NULL: porter's own */
+	int (*run)(void *arg);
+	void *arg;
+	int64_t limit_ms;  /* killed after it, with its process group; 0: no limit */
+	size_t output_max; /* bytes of stdout, and of stderr; killed when it has more */
+};
+
+enum child_how {
+	CHILD_EXITED,    /* value: status */
+	CHILD_SIGNALLED, /* value: signal */
+	CHILD_TIMED_OUT,
+	CHILD_TOO_MUCH,    /* more output than output_max */
+	CHILD_NOT_STARTED, /* value: errno */
+};
+
+struct child_end {
+	enum child_how how;
+	int value;
+	struct buf out, err; /* the child's stdout and stderr; freed after the handler */
+};
+
+/* Starts it.  `on` is called once, from the loop, when it has ended and its
+ * output is read, or could not be started; the child is freed behind that.
+ * Spec is copied, argv and env need not outlive the call. */
+struct child *child_start(
+	const struct child_spec *spec, void (*on)(void *owner, struct child_end *end), void *owner);
+
+/* Kills it and its group; `on` is not called any more.  It is reaped later. */
+void child_kill(struct child *c);
+
+/* Saves the limit, mask and SIGPIPE that children get back; called once, before
+ * the loop changes them. */
+void child_init(void);
+
+/* Kills and reaps all there are: for the end of the process. */
+void child_end_all(void);

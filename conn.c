@@ -1,0 +1,518 @@
+/* One byte stream to a server.  All reading and writing is done in its turn, a
+ * task of the loop; descriptors and owners only say that there is something to
+ * do.  What was received waits in a stage that all connections share, and only
+ * what its owner will not take yet is copied to the connection's own spill. */
+#include "conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "dial.h"
+#include "loop.h"
+#include "mem.h"
+
+enum {
+	STAGE = 256 * 1024,     /* bytes of one recv(2): fewer system calls */
+	PLAIN_ROOM = 16384,     /* bytes of room without TLS */
+	PLAIN_HIGH = 65536,     /* bytes pending without TLS, beyond which there is no room */
+	DEAD_AFTER_MS = 15000,  /* unacknowledged data (TCP_USER_TIMEOUT), silent peers */
+	HANDSHAKES_A_ROUND = 1, /* each costs milliseconds of arithmetic */
+};
+
+/* Bytes just received, of the connection whose turn it is. */
+static uint8_t Stage[STAGE];
+
+struct conn {
+	void (*on)(void *owner, enum conn_event);
+	void *owner;
+	struct err err;
+	char *name; /* "host:port", for messages */
+	struct dial *dial;
+	struct io io;
+	struct tls *tls;    /* or NULL */
+	struct timer limit; /* until it is open */
+	int64_t limit_ms;
+	struct task turn;
+	const uint8_t *in; /* what is left in the stage, during its turn */
+	size_t in_n;
+	struct buf spill;   /* received, but not taken from the stage */
+	struct buf backlog; /* put, but for lack of room not pushed */
+	struct buf plain;   /* without TLS: pushed, but not sent */
+	int64_t heard_ms;
+	bool open, readable, writable, hangup, paused;
+	bool wants_room;   /* conn_room() gave none, or the kernel took none */
+	bool ended;        /* recv(2) gave 0 */
+	bool write_failed; /* what came in is still to be read */
+	bool told_end, closed;
+};
+
+static void tell(struct conn *c, enum conn_event event)
+{
+	if (c->closed || c->told_end)
+		return;
+	c->told_end = event == CONN_EOF || event == CONN_FAIL;
+	c->on(c->owner, event);
+}
+
+static void fail(struct conn *c)
+{
+	if (c->dial)
+		dial_cancel(c->dial);
+	c->dial = NULL;
+	io_close(&c->io);
+	timer_stop(&c->limit);
+	tell(c, CONN_FAIL);
+}
+
+/* ---- sending ---- */
+
+static size_t wire_peek(struct conn *c, uint8_t **p)
+{
+	if (c->tls)
+		return tls_wire_peek(c->tls, p);
+	*p = buf_data(&c->plain);
+	return buf_len(&c->plain);
+}
+
+static void wire_eat(struct conn *c, size_t n)
+{
+	if (c->tls)
+		tls_wire_eat(c->tls, n);
+	else
+		buf_eat(&c->plain, n);
+}
+
+/* Sends what is ready.  An error is kept, and told when all that had come in is
+ * read. */
+static void send_wire(struct conn *c)
+{
+	uint8_t *p;
+	size_t n;
+	while (c->writable && !c->write_failed && (n = wire_peek(c, &p)) > 0) {
+		ssize_t sent = send(c->io.fd, p, n, MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0 && errno == EAGAIN) {
+			c->writable = false;
+			c->wants_room = true;
+		} else if (sent < 0) {
+			err_set(&c->err, ERR_NETWORK, errno, "connection to %s lost: %s", c->name,
+				strerror(errno));
+			c->write_failed = true;
+			c->readable = true;
+			task_post(&c->turn);
+		} else {
+			c->writable = (size_t)sent == n;
+			c->wants_room |= !c->writable;
+			wire_eat(c, (size_t)sent);
+		}
+	}
+}
+
+static size_t room(struct conn *c, uint8_t **p)
+{
+	if (c->tls)
+		return tls_room(c->tls, p);
+	if (buf_len(&c->plain) > PLAIN_HIGH)
+		return 0;
+	*p = buf_room(&c->plain, PLAIN_ROOM);
+	return PLAIN_ROOM;
+}
+
+static void push(struct conn *c, size_t n)
+{
+	if (c->tls)
+		tls_push(c->tls, n);
+	else
+		buf_push(&c->plain, n);
+	task_post(&c->turn);
+}
+
+/* Room after sending what is in the way, if that can be sent. */
+static size_t make_room(struct conn *c, size_t least, uint8_t **p)
+{
+	size_t n = room(c, p);
+	if (n >= least)
+		return n;
+	if (c->tls)
+		tls_flush(c->tls);
+	send_wire(c);
+	n = room(c, p);
+	return n >= least ? n : 0;
+}
+
+static void push_backlog(struct conn *c)
+{
+	uint8_t *p;
+	size_t have, n;
+	while ((have = buf_len(&c->backlog)) && (n = make_room(c, 1, &p))) {
+		n = n < have ? n : have;
+		memcpy(p, buf_data(&c->backlog), n);
+		push(c, n);
+		buf_eat(&c->backlog, n);
+	}
+}
+
+size_t conn_room(struct conn *c, size_t least, uint8_t **p)
+{
+	size_t n = buf_len(&c->backlog) || !c->open ? 0 : make_room(c, least, p);
+	if (!n)
+		c->wants_room = true;
+	return n;
+}
+
+void conn_push(struct conn *c, size_t n)
+{
+	push(c, n);
+}
+
+void conn_put(struct conn *c, const void *p, size_t n)
+{
+	buf_put(&c->backlog, p, n);
+	if (c->open)
+		push_backlog(c);
+	task_post(&c->turn);
+}
+
+bool conn_is_sending(const struct conn *c)
+{
+	uint8_t *p;
+	return buf_len(&c->backlog) || (!c->writable && wire_peek((struct conn *)c, &p));
+}
+
+/* ---- receiving ---- */
+
+/* Gives the engine what is in the stage, until it has plaintext or no more. */
+static void feed(struct conn *c)
+{
+	uint8_t *p;
+	size_t n;
+	while (c->in_n && !tls_peek(c->tls, &p) && (n = tls_wire_room(c->tls, &p))) {
+		n = n < c->in_n ? n : c->in_n;
+		memcpy(p, c->in, n);
+		c->in += n;
+		c->in_n -= n;
+		tls_wire_pushed(c->tls, n);
+		if (tls_state(c->tls) == TLS_HANDSHAKE)
+			send_wire(c);
+	}
+}
+
+size_t conn_peek(struct conn *c, uint8_t **p)
+{
+	if (c->paused || c->closed)
+		return 0;
+	if (!c->tls) {
+		*p = (uint8_t *)(uintptr_t)c->in;
+		return c->in_n;
+	}
+	feed(c);
+	return tls_peek(c->tls, p);
+}
+
+void conn_eat(struct conn *c, size_t n)
+{
+	if (c->closed)
+		return;
+	if (c->tls) {
+		tls_eat(c->tls, n);
+		return;
+	}
+	c->in += n;
+	c->in_n -= n;
+}
+
+static void recv_into_stage(struct conn *c)
+{
+	ssize_t n = recv(c->io.fd, Stage, sizeof Stage, 0);
+	if (n > 0) {
+		c->in = Stage;
+		c->in_n = (size_t)n;
+		c->heard_ms = loop_now();
+		c->readable = c->hangup || c->in_n == sizeof Stage;
+		return;
+	}
+	c->readable = n < 0 && errno == EINTR;
+	if (n == 0 || (errno == EAGAIN && c->write_failed)) {
+		c->ended = true;
+	} else if (errno != EAGAIN && errno != EINTR) {
+		err_set(&c->err, ERR_NETWORK, errno, "connection to %s lost: %s", c->name,
+			strerror(errno));
+		c->ended = true;
+	}
+}
+
+/* The handshake is done, or the plain connection is there. */
+static void become_open(struct conn *c)
+{
+	c->open = true;
+	timer_stop(&c->limit);
+	push_backlog(c);
+	tell(c, CONN_OPEN);
+}
+
+static void give_out(struct conn *c)
+{
+	uint8_t *p;
+	if (c->tls && !c->open) {
+		feed(c);
+		if (tls_state(c->tls) == TLS_OPEN)
+			become_open(c);
+	}
+	if (c->open && conn_peek(c, &p))
+		tell(c, CONN_IN);
+}
+
+/* One receive, and all of it given out or spilled. */
+static void read_in(struct conn *c)
+{
+	struct buf old = c->spill;
+	c->spill = (struct buf){0};
+	if (buf_len(&old)) {
+		c->in = buf_data(&old);
+		c->in_n = buf_len(&old);
+	} else if (c->readable && !c->paused && !c->ended) {
+		recv_into_stage(c);
+	}
+	give_out(c);
+	if (c->in_n && !c->closed)
+		buf_put(&c->spill, c->in, c->in_n);
+	c->in_n = 0;
+	buf_free(&old);
+}
+
+/* ---- the turn ---- */
+
+static void end_of_stream(struct conn *c)
+{
+	if (c->tls && tls_state(c->tls) == TLS_FAILED) {
+		c->err = *tls_error(c->tls); /* came in before whatever send(2) met */
+	} else if (c->ended && c->open && c->tls && tls_state(c->tls) != TLS_CLOSED) {
+		err_set(&c->err, ERR_NETWORK, 0, "connection to %s lost: cut without notice",
+			c->name);
+	} else if (c->ended && !c->open) {
+		err_set(&c->err, ERR_NETWORK, 0,
+			"%s closed the connection during the TLS handshake", c->name);
+	}
+	if (c->err.kind)
+		fail(c);
+	else
+		tell(c, CONN_EOF);
+}
+
+/* What follows the end of TLS, or the record at which it failed, is never read. */
+static bool has_ended(struct conn *c)
+{
+	uint8_t *p;
+	if (c->tls && tls_peek(c->tls, &p))
+		return false;
+	if (c->tls && tls_state(c->tls) >= TLS_CLOSED)
+		return true;
+	return c->ended && !buf_len(&c->spill);
+}
+
+/* Whether this connection may go on with its handshake in this round: they are
+ * spread, so that many at once do not hold up those that carry data. */
+static bool may_shake_hands(const struct conn *c)
+{
+	static uint64_t round;
+	static unsigned done;
+	if (!c->tls || c->open || (!c->readable && !buf_len(&c->spill)))
+		return true;
+	if (round != loop_rounds())
+		done = 0;
+	round = loop_rounds();
+	return done++ < HANDSHAKES_A_ROUND;
+}
+
+static void take_turn(struct task *task)
+{
+	struct conn *c = OWNER_OF(task, struct conn, turn);
+	if (c->io.fd < 0 || c->told_end)
+		return;
+	if (!may_shake_hands(c)) {
+		task_post(task);
+		return;
+	}
+	if (!c->paused)
+		read_in(c);
+	if (c->closed)
+		return;
+	push_backlog(c);
+	if (c->tls)
+		tls_flush(c->tls);
+	send_wire(c);
+	if (c->open && c->wants_room && c->writable && !buf_len(&c->backlog)) {
+		c->wants_room = false;
+		tell(c, CONN_ROOM);
+	}
+	if (c->closed)
+		return;
+	if (has_ended(c))
+		end_of_stream(c);
+	else if (!c->paused && (c->readable || (buf_len(&c->spill) && c->writable)))
+		task_post(task);
+}
+
+static void on_socket(struct io *io, uint32_t events)
+{
+	struct conn *c = OWNER_OF(io, struct conn, io);
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		c->readable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		c->hangup = true;
+	if (events & EPOLLOUT)
+		c->writable = true;
+	task_post(&c->turn);
+}
+
+void conn_pause(struct conn *c)
+{
+	c->paused = true;
+}
+
+void conn_resume(struct conn *c)
+{
+	c->paused = false;
+	task_post(&c->turn);
+}
+
+const struct err *conn_error(const struct conn *c)
+{
+	return &c->err;
+}
+
+int64_t conn_heard_ms(const struct conn *c)
+{
+	return c->heard_ms;
+}
+
+/* ---- beginning and end ---- */
+
+static void set_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} Option[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, DEAD_AFTER_MS / 1000},
+		{IPPROTO_TCP, TCP_KEEPINTVL, DEAD_AFTER_MS / 3000},
+		{IPPROTO_TCP, TCP_KEEPCNT, 3},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, DEAD_AFTER_MS},
+	};
+	for (size_t i = 0; i < sizeof Option / sizeof *Option; i++)
+		setsockopt(fd, Option[i].level, Option[i].name, &Option[i].value, sizeof(int));
+}
+
+static void on_dialled(void *owner, int fd, const struct err *e)
+{
+	struct conn *c = owner;
+	c->dial = NULL;
+	if (fd < 0) {
+		c->err = *e;
+		fail(c);
+		return;
+	}
+	set_options(fd);
+	io_open(&c->io, fd, on_socket);
+	io_want(&c->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+	c->writable = true;
+	c->heard_ms = loop_now();
+	task_post(&c->turn);
+	if (!c->tls)
+		become_open(c);
+}
+
+static void on_limit(struct timer *timer)
+{
+	struct conn *c = OWNER_OF(timer, struct conn, limit);
+	char what[300];
+	if (c->dial)
+		dial_describe(c->dial, what, sizeof what);
+	else
+		snprintf(what, sizeof what, "TLS handshake with %s", c->name);
+	err_set(&c->err, ERR_NETWORK, ETIMEDOUT, "%s: no answer in %lld s", what,
+		(long long)(c->limit_ms / 1000));
+	fail(c);
+}
+
+static void on_tls_refused(struct task *task)
+{
+	fail(OWNER_OF(task, struct conn, turn));
+}
+
+struct conn *conn_open(
+	const struct conn_spec *spec, void (*on)(void *owner, enum conn_event), void *owner)
+{
+	struct conn *c = mem_new(sizeof *c);
+	char name[300];
+	snprintf(name, sizeof name, strchr(spec->host, ':') ? "[%s]:%u" : "%s:%u", spec->host,
+		spec->port);
+	*c = (struct conn){.on = on,
+		.owner = owner,
+		.name = mem_dup(name),
+		.io.fd = -1,
+		.limit.on = on_limit,
+		.limit_ms = spec->limit_ms,
+		.turn.on = take_turn};
+	if (spec->tls && !(c->tls = tls_new(spec->tls, &c->err))) {
+		c->turn.on = on_tls_refused;
+		task_post(&c->turn);
+		return c;
+	}
+	c->dial = dial_start(spec->host, spec->port, on_dialled, c);
+	timer_after(&c->limit, spec->limit_ms);
+	return c;
+}
+
+void conn_pass(struct conn *c, void (*on)(void *owner, enum conn_event), void *owner)
+{
+	c->on = on;
+	c->owner = owner;
+}
+
+static void free_conn(void *p)
+{
+	struct conn *c = p;
+	tls_free(c->tls);
+	buf_free(&c->spill);
+	buf_free_wiped(&c->backlog);
+	buf_free_wiped(&c->plain);
+	free(c->name);
+	free(c);
+}
+
+/* What was pushed in this turn, as far as the kernel takes it, and close_notify. */
+static void send_last(struct conn *c)
+{
+	push_backlog(c);
+	if (c->tls)
+		tls_flush(c->tls);
+	send_wire(c);
+	if (c->tls)
+		tls_close(c->tls);
+	send_wire(c);
+}
+
+void conn_close(struct conn *c)
+{
+	if (c->closed)
+		return;
+	c->closed = true;
+	if (c->dial)
+		dial_cancel(c->dial);
+	if (c->io.fd >= 0 && c->open)
+		send_last(c);
+	io_close(&c->io);
+	timer_stop(&c->limit);
+	task_drop(&c->turn);
+	loop_free_later(c, free_conn);
+}

@@ -1,0 +1,53 @@
+/* One forward: its listeners, its state, and the back-off between tries.
+ *
+ * Brings together the pod it points at (k8s), the tunnels to it (pool) and the
+ * local connections (clients).  Knows nothing of how it is shown.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+
+struct cluster;
+struct forward;
+
+enum {
+	FORWARD_HELD_MAX = 128, /* connections held at once; further ones wait in the backlog */
+	FORWARD_BACKOFF_MAX_MS = 60000,
+	FORWARD_INFO = 640, /* bytes of forward_info() */
+};
+
+enum forward_state {
+	FORWARD_STARTING,
+	FORWARD_ACTIVE,       /* a pod serves, and a tunnel to it answers */
+	FORWARD_RECONNECTING, /* lost, and the cause is passing */
+	FORWARD_FAILED,       /* the last try's cause needs a person; tried all the same */
+	FORWARD_STOPPED,
+};
+
+/* "Active", ... */
+const char *forward_state_name(enum forward_state s);
+
+/* Makes one and binds its listeners, which take no connection yet: the loop
+ * is not needed.  `all`, `own` and `cluster` must outlive it.  NULL with *e
+ * set: the port is taken, or cannot be bound. */
+struct forward *forward_new(const struct config *all, const struct config_forward *own,
+	struct cluster *cluster, struct err *e);
+
+/* Begins to serve.  `on` is called from the loop whenever the state or the
+ * reason for it has changed. */
+void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner);
+
+/* Closes its listeners and connections, at once, and frees it. */
+void forward_free(struct forward *f);
+
+enum forward_state forward_state(const struct forward *f);
+
+/* "cluster/service", as messages name it. */
+const char *forward_name(const struct forward *f);
+const struct config_forward *forward_config(const struct forward *f);
+
+/* What is to be known of the state, in words: "checked 2s ago", "retry in 3s
+ * (attempt 2)", "pod not found". */
+void forward_info(const struct forward *f, char text[FORWARD_INFO]);

@@ -1,0 +1,73 @@
+/* What a forward points at: a service or pod by name, and the pod and port that
+ * serve it now, kept current.  Knows nothing of local sockets or of tunnels.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+
+struct cluster;
+
+enum k8s_type { K8S_SERVICE, K8S_POD };
+
+struct k8s_ref {
+	enum k8s_type type;
+	char *namespace, *name;
+	uint16_t port; /* of the service, or of the pod */
+};
+
+enum {
+	K8S_NAME = 254, /* RFC 1123 subdomain: at most 253 characters, and a NUL */
+	K8S_UID = 64,
+};
+
+/* A pod that can be connected to, and the port that answers there. */
+struct k8s_pod {
+	char name[K8S_NAME];
+	char uid[K8S_UID]; /* "" where we may not look at pods */
+	uint16_t port;
+	bool passes_half_close; /* its container runtime passes a client's end on, and goes on
+				   with the other direction */
+	bool ready; /* its Ready condition; one may be used without: by name, or where the
+		       service has publishNotReadyAddresses.  True where we may not look */
+};
+
+struct k8s_target;
+
+/* Begins to follow `ref` (it and its strings must outlive the target) with a
+ * look at once.  `on` is called from the loop whenever a look has ended, and
+ * what k8s_pod() or k8s_error() tell may have changed.  `interval_ms` lies
+ * between looks, from the end of one to the start of the next.
+ */
+struct k8s_target *k8s_follow(struct cluster *cluster, const struct k8s_ref *ref,
+	int64_t interval_ms, void (*on)(void *owner), void *owner);
+void k8s_unfollow(struct k8s_target *t); /* allowed in `on` */
+
+/* The pod in use: chosen when there was none or the last one is gone, and kept
+ * by UID while it serves (design: Ready ones, or Running where the service has
+ * publishNotReadyAddresses; not terminating; the newest).  Where we may not look
+ * at pods, one by name is taken as it is called.  NULL while there is none;
+ * changes only before a call of `on`. */
+const struct k8s_pod *k8s_pod(const struct k8s_target *t);
+
+/* What the last look that ended has met; kind ERR_NONE when all is well, and
+ * before the first has ended.  With a pod, it says
+ *	ERR_NOT_READY: the pod is going (no longer ready, or terminating) but still
+ *		Running, and there is no other;
+ *	else: the look did not succeed (network, refusal), and the pod is the one
+ *		known from before.
+ * Without, why there is none.  ERR_NOT_FOUND always means that there is none. */
+const struct err *k8s_error(const struct k8s_target *t);
+
+/* What the last look warns of that succeeded (a remote port the service does
+ * not have, pods we may not look at), or NULL. */
+const char *k8s_warning(const struct k8s_target *t);
+
+/* Looks again now; if a look is under way, its result counts. */
+void k8s_look(struct k8s_target *t);
+
+/* The pod of that UID cannot be used, whatever its object says: not chosen
+ * again until it is another one or no other is left (then the one that was
+ * distrusted first).  Looks again now, from the start if a look is under way. */
+void k8s_distrust(struct k8s_target *t, const char *uid);

@@ -1,0 +1,53 @@
+/* A kubeconfig's context, with its cluster and user, as plain values.
+ *
+ * Reads files, keeps none open, sends nothing.  Knows nothing of requests, of
+ * TLS or of how a credential becomes a header.  Meaning and precedence are
+ * client-go's (tools/clientcmd): data before files, relative paths relative to
+ * the kubeconfig, token before username.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "mem.h"
+
+struct kubeconfig {
+	char *file;      /* read from */
+	char *context;   /* its name */
+	char *namespace; /* of the context; "default" if it has none */
+
+	bool tls;       /* https */
+	char *host;     /* DNS name or IP literal, no brackets */
+	uint16_t port;  /* 443 or 80 unless the URL has one */
+	char *prefix;   /* path before "/api": "" or "/k8s/clusters/c-1", no slash at its end */
+	bool insecure;  /* insecure-skip-tls-verify */
+	char *tls_name; /* tls-server-name, or NULL */
+	char *ca;       /* PEM text of certificate-authority[-data], or NULL: the system's */
+
+	char *cert;          /* PEM text of client-certificate[-data], or NULL */
+	struct secret key;   /* PEM text of client-key[-data] */
+	struct secret token; /* or none */
+	char *token_file;    /* tokenFile, or NULL; comes before token, as in client-go */
+	char *username;      /* or NULL */
+	struct secret password;
+};
+
+/* Reads `context` (NULL: current-context) of `file` into *k, which is {0}.
+ * What the context needs and we do not support (exec, auth-provider, as*,
+ * proxy-url, ...) is refused by name.  False with *e in words,
+ * "FILE:LINE: what is wrong" where a line is known; *k is then {0}.
+ */
+bool kubeconfig_load(struct kubeconfig *k, const char *file, const char *context, struct err *e);
+void kubeconfig_free(struct kubeconfig *k); /* secrets are zeroed; back to {0} */
+
+/* The file that counts where none is named: $KUBECONFIG, else
+ * ~/.kube/config.  To be freed; NULL with *e set: neither is there to use, or
+ * $KUBECONFIG lists several files, which is refused for now. */
+char *kubeconfig_default(struct err *e);
+
+/* `path` with a leading "~/" put into words by $HOME (or the user's entry in
+ * passwd where HOME is not set); and relative paths taken from `dir`, unless
+ * dir is NULL.  To be freed. */
+char *kubeconfig_path(const char *path, const char *dir);

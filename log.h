@@ -1,0 +1,49 @@
+/* Log lines: time, level, message, key=value fields; to a file or stderr, and
+ * the last ones kept for the screen.  Knows nothing of who logs what.
+ *
+ *	2026-11-22T10:31:04.123Z INFO: tunnel opened forward=prod/api pod=web-1
+ *
+ * A value with spaces, quotes or nothing in it is quoted; control characters
+ * and bad UTF-8 in any part (text.h) become '?', so a server cannot forge a
+ * line.  A line longer than LOG_LINE_MAX, its end included, is cut.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+enum { LOG_LINES = 500, LOG_LINE_MAX = 2048 };
+
+/* One field.  A list of them ends with a key of NULL. */
+struct log_field {
+	const char *key;
+	const char *text; /* or NULL: number counts */
+	long long number;
+};
+
+/* clang-format off */
+#define LOG_STR(k, v)   {.key = (k), .text = (v)}
+#define LOG_NUM(k, v)   {.key = (k), .number = (v)}
+#define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__, {.key = NULL}})
+/* clang-format on */
+
+/* Opens `path` for appending, created with mode 0600; "" is stderr.  Until the
+ * first call lines go to stderr.  Returns false with errno set and the old
+ * destination kept when the file cannot be opened. */
+bool log_open(const char *path);
+
+/* Opens the same path again (after logrotate moved the file away). */
+bool log_reopen(void);
+
+/* Whether LOG_DEBUG lines are written; not by default. */
+void log_verbose(bool on);
+bool log_is_verbose(void);
+
+/* Writes one line by one write(2).  `fields` may be NULL.  A line that cannot
+ * be written is dropped, and counted in the next one that can. */
+void log_line(enum log_level level, const char *message, const struct log_field *fields);
+
+/* The i-th line of those kept, 0 the newest, without its end of line; NULL if
+ * there is none.  Stays valid until the next log_line(). */
+const char *log_recent(size_t i, enum log_level *level);

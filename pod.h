@@ -1,0 +1,71 @@
+/* Which pods and which port a service means, and which of its pods to take:
+ * decided from the API's objects alone.
+ *
+ * No requests, no allocation.  Knows nothing of how the objects were got.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "k8s.h"
+#include "value.h"
+
+enum {
+	POD_PORT_NAME = 64,  /* IANA_SVC_NAME: 15 characters; custom ones are not longer */
+	POD_DISTRUSTED = 16, /* the first of more is forgotten */
+};
+
+/* What is asked of a pod. */
+struct pod_rule {
+	const struct k8s_ref *ref;
+	bool unready;  /* Running is enough: a pod by name, publishNotReadyAddresses */
+	uint16_t port; /* of the pod; counts where there is no name */
+	char port_name[POD_PORT_NAME]; /* or "": as the pod's containers call it */
+	char warning[ERR_TEXT];        /* or "" */
+};
+
+/* A pod by name: `ref` itself says all. */
+struct pod_rule pod_rule_of_name(const struct k8s_ref *ref);
+
+/* From a Service object, as kubectl does (pkg/util/service_port.go): the port's
+ * targetPort; for headless services the port itself.  A port that the service
+ * does not have is taken for the pod's, with a warning.  False with *e set
+ * (ERR_NOT_FOUND) where it leads to no pods or not to TCP. */
+bool pod_rule_of_service(struct pod_rule *rule, const struct k8s_ref *ref,
+	const struct value *service, struct err *e);
+
+/* UIDs of pods that cannot be used whatever their objects say, the one noted
+ * last behind the others. */
+struct pod_distrust {
+	unsigned count;
+	char uid[POD_DISTRUSTED][K8S_UID];
+};
+
+/* Returns whether it was not noted yet. */
+bool pod_distrust(struct pod_distrust *d, const char *uid);
+
+/* One choice: begun with the rule, the UID in use ("" for none) and those that
+ * are distrusted, which must outlive it; then fed with pods. */
+struct pod_choice {
+	const struct pod_rule *rule;
+	const char *uid;
+	const struct pod_distrust *distrust;
+
+	unsigned seen;  /* pods that have not run to their end */
+	struct err err; /* why a pod by name, or one that is ready, cannot be taken */
+	struct pod_candidate {
+		struct k8s_pod pod; /* name "": none yet */
+		bool serves;        /* as it should; else: in use, going, but still Running */
+		unsigned trust;     /* the more the better */
+		bool in_use;
+		char created[32]; /* RFC 3339 in UTC: order of text is order of time */
+	} best;
+};
+
+void pod_consider(struct pod_choice *choice, const struct value *pod);
+
+/* The pod to take, or NULL: the one in use if it serves, else the newest that
+ * does, distrusted ones last.  Where none does, *e says why; the one in use is
+ * then taken all the same as long as it is Running. */
+const struct k8s_pod *pod_chosen(const struct pod_choice *choice, struct err *e);

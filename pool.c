@@ -1,0 +1,249 @@
+/* One array of tunnels, and one function that tends it: closes what has
+ * drained, opens what is missing.  Everything that happens leads there. */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop.h"
+#include "mem.h"
+
+struct member {
+	struct tunnel *tunnel;
+	bool draining; /* to a pod that is not used any more */
+};
+
+struct pool {
+	struct cluster *cluster;
+	const char *namespace;
+	unsigned limit;
+	const struct pool_ops *ops;
+	void *owner;
+	struct k8s_pod pod;
+	bool has_pod;
+	struct member *member;
+	unsigned count, cap;
+	struct timer surplus; /* set while more than one tunnel is idle */
+	struct timer spare;   /* set while a spare that failed must wait */
+};
+
+static bool is_opening(const struct member *m)
+{
+	return !m->draining && !tunnel_is_ready(m->tunnel);
+}
+
+static bool takes_channels(const struct member *m)
+{
+	return !m->draining && tunnel_is_usable(m->tunnel) && !tunnel_is_stalled(m->tunnel);
+}
+
+static bool is_idle(const struct member *m)
+{
+	return takes_channels(m) && !tunnel_channels(m->tunnel);
+}
+
+static unsigned count_if(const struct pool *p, bool (*is)(const struct member *))
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < p->count; i++)
+		n += is(&p->member[i]);
+	return n;
+}
+
+static struct member *find(struct pool *p, const struct tunnel *t)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (p->member[i].tunnel == t)
+			return &p->member[i];
+	return NULL;
+}
+
+static void remove_member(struct pool *p, struct member *m)
+{
+	tunnel_close(m->tunnel);
+	*m = p->member[--p->count];
+}
+
+static void on_tunnel(void *owner, struct tunnel *t, enum tunnel_event event);
+
+static void open_one(struct pool *p)
+{
+	struct upgrade_spec spec = {.cluster = p->cluster,
+		.namespace = p->namespace,
+		.pod = p->pod.name,
+		.port = p->pod.port};
+	if (p->count == p->cap) {
+		p->cap = p->cap ? p->cap * 2 : 4;
+		p->member = mem_grow(p->member, p->cap * sizeof *p->member);
+	}
+	p->member[p->count++] = (struct member){.tunnel = tunnel_open(&spec, on_tunnel, p)};
+}
+
+/* A tunnel that is empty and takes no more channels has drained. */
+static void close_drained(struct pool *p)
+{
+	for (unsigned i = p->count; i-- > 0;) {
+		struct member *m = &p->member[i];
+		bool over =
+			m->draining || (tunnel_is_ready(m->tunnel) && !tunnel_is_usable(m->tunnel));
+		if (over && !tunnel_channels(m->tunnel))
+			remove_member(p, m);
+	}
+}
+
+/* Closes what is drained, opens a spare where none is idle or on its way, and
+ * sets the clock for tunnels that are more than needed. */
+static void tend(struct pool *p)
+{
+	close_drained(p);
+	unsigned opening = count_if(p, is_opening), idle = count_if(p, is_idle);
+	unsigned useful = opening + count_if(p, takes_channels);
+	if (p->has_pod && !opening && !idle && useful < p->limit &&
+		p->count < p->limit + POOL_EXTRA && (!useful || !timer_is_set(&p->spare)))
+		open_one(p);
+	if (idle < 2)
+		timer_stop(&p->surplus);
+	else if (!timer_is_set(&p->surplus))
+		timer_after(&p->surplus, POOL_IDLE_MS);
+}
+
+static void on_surplus(struct timer *timer)
+{
+	struct pool *p = OWNER_OF(timer, struct pool, surplus);
+	unsigned idle = count_if(p, is_idle);
+	for (unsigned i = p->count; i-- > 0 && idle > 1;)
+		if (is_idle(&p->member[i])) {
+			remove_member(p, &p->member[i]);
+			idle--;
+		}
+}
+
+static void on_spare(struct timer *timer)
+{
+	tend(OWNER_OF(timer, struct pool, spare));
+}
+
+/* A tunnel is gone.  If others still serve, a spare waits a while; if it was
+ * the last one, the owner decides. */
+static void lose(struct pool *p, struct member *m)
+{
+	struct err e = *tunnel_error(m->tunnel);
+	bool counts = !m->draining;
+	remove_member(p, m);
+	if (!counts)
+		return;
+	if (count_if(p, takes_channels) || count_if(p, is_opening)) {
+		timer_after(&p->spare, POOL_SPARE_MS);
+		tend(p);
+	} else {
+		p->has_pod = false;
+		p->ops->lost(p->owner, &e);
+	}
+}
+
+static void on_tunnel(void *owner, struct tunnel *t, enum tunnel_event event)
+{
+	struct pool *p = owner;
+	struct member *m = find(p, t);
+	if (event == TUNNEL_GONE) {
+		lose(p, m);
+		return;
+	}
+	tend(p);
+	if (pool_is_ready(p))
+		p->ops->room(p->owner);
+}
+
+void pool_use(struct pool *p, const struct k8s_pod *pod)
+{
+	bool same = pod && p->has_pod && !strcmp(p->pod.uid, pod->uid) &&
+		    !strcmp(p->pod.name, pod->name);
+	if (!same)
+		for (unsigned i = 0; i < p->count; i++) {
+			p->member[i].draining = true;
+			tunnel_fence(p->member[i].tunnel);
+		}
+	p->has_pod = pod;
+	if (pod)
+		p->pod = *pod;
+	timer_stop(&p->spare);
+	tend(p);
+}
+
+struct channel *pool_channel(struct pool *p, const struct channel_ops *ops, void *owner)
+{
+	struct member *best = NULL;
+	for (unsigned i = 0; i < p->count; i++) {
+		struct member *m = &p->member[i];
+		if (takes_channels(m) &&
+			(!best || tunnel_channels(m->tunnel) < tunnel_channels(best->tunnel)))
+			best = m;
+	}
+	if (!best)
+		return NULL;
+	struct channel *c = channel_open(best->tunnel, p->pod.port, ops, owner);
+	tend(p);
+	return c;
+}
+
+void pool_ping(struct pool *p)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		tunnel_ping(p->member[i].tunnel);
+}
+
+bool pool_is_ready(const struct pool *p)
+{
+	return count_if(p, takes_channels);
+}
+
+bool pool_passes_half_close(const struct pool *p)
+{
+	return p->pod.passes_half_close;
+}
+
+unsigned pool_tunnels(const struct pool *p)
+{
+	return p->count;
+}
+
+int64_t pool_round_trip_ms(const struct pool *p)
+{
+	int64_t best = -1;
+	for (unsigned i = 0; i < p->count; i++) {
+		int64_t ms = tunnel_round_trip_ms(p->member[i].tunnel);
+		if (ms >= 0 && (best < 0 || ms < best))
+			best = ms;
+	}
+	return best;
+}
+
+struct pool *pool_new(const struct pool_spec *spec, const struct pool_ops *ops, void *owner)
+{
+	struct pool *p = mem_new(sizeof *p);
+	*p = (struct pool){.cluster = cluster_share(spec->cluster),
+		.namespace = spec->namespace,
+		.limit = spec->limit,
+		.ops = ops,
+		.owner = owner,
+		.surplus.on = on_surplus,
+		.spare.on = on_spare};
+	return p;
+}
+
+static void free_pool(void *owner)
+{
+	struct pool *p = owner;
+	cluster_drop(p->cluster);
+	free(p->member);
+	free(p);
+}
+
+void pool_free(struct pool *p)
+{
+	timer_stop(&p->surplus);
+	timer_stop(&p->spare);
+	while (p->count)
+		remove_member(p, &p->member[0]);
+	loop_free_later(p, free_pool);
+}

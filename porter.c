@@ -1,0 +1,267 @@
+/* porter: options, start, and end.  What forwards do is forward.c's, what a
+ * configuration may say config.c's. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "child.h"
+#include "config.h"
+#include "exit.h"
+#include "forward.h"
+#include "kubeconfig.h"
+#include "log.h"
+#include "loop.h"
+#include "mem.h"
+
+#define VERSION "0.1.0"
+
+static struct options {
+	const char *config;
+	const char *log; /* NULL: as the configuration says */
+	bool verbose, headless, version, help;
+} Options = {.config = "porter.ini"};
+
+static struct {
+	struct config config;
+	struct cluster **cluster; /* by the configuration's index */
+	struct forward **forward;
+} Run;
+
+/* ---- options ---- */
+
+static const struct option_rule {
+	const char *name, *argument, *meaning;
+	const char **text; /* one of the two */
+	bool *flag;
+} Rule[] = {
+	{"config", "FILE", "configuration file (default: porter.ini)", &Options.config, NULL},
+	{"verbose", NULL, "log debug lines too", NULL, &Options.verbose},
+	{"log", "FILE", "log file (default: porter.log; \"\": stderr)", &Options.log, NULL},
+	{"headless", NULL, "no screen: a line on stdout for each change", NULL, &Options.headless},
+	{"version", NULL, "print the version and exit", NULL, &Options.version},
+	{"help", NULL, "print this and exit", NULL, &Options.help},
+};
+enum { RULES = sizeof Rule / sizeof *Rule };
+
+static void print_help(FILE *to)
+{
+	fprintf(to, "usage: porter [options]\n"
+		    "Keeps the Kubernetes port-forwards of a configuration alive.\n\n");
+	for (size_t i = 0; i < RULES; i++) {
+		char left[32];
+		snprintf(left, sizeof left, "-%s %s", Rule[i].name,
+			Rule[i].argument ? Rule[i].argument : "");
+		fprintf(to, "  %-14s %s\n", left, Rule[i].meaning);
+	}
+	fprintf(to, "\nexit status:\n");
+	for (enum exit_status s = EXIT_OK; s < EXIT_STATUSES; s++)
+		fprintf(to, "  %-14d %s\n", s, exit_meaning(s));
+}
+
+static const struct option_rule *find_rule(const char *name, size_t n)
+{
+	for (size_t i = 0; i < RULES; i++)
+		if (strlen(Rule[i].name) == n && !strncmp(Rule[i].name, name, n))
+			return &Rule[i];
+	return NULL;
+}
+
+static bool refuse_option(const char *what, const char *argument)
+{
+	fprintf(stderr, "Error: %s '%s'\n  porter -help lists the options\n", what, argument);
+	return false;
+}
+
+/* One or two dashes; "-name VALUE" or "-name=VALUE", as Go's flag package. */
+static bool read_options(char **argv)
+{
+	for (char **arg = argv + 1; *arg; arg++) {
+		const char *name = *arg + strspn(*arg, "-");
+		size_t dashes = (size_t)(name - *arg), n = strcspn(name, "=");
+		const struct option_rule *rule = find_rule(name, n);
+		if (dashes < 1 || dashes > 2 || !rule)
+			return refuse_option("unknown option or argument", *arg);
+		if (rule->flag && name[n])
+			return refuse_option("this option takes no value:", *arg);
+		if (rule->flag)
+			*rule->flag = true;
+		else if (name[n])
+			*rule->text = name + n + 1;
+		else if (!(*rule->text = *++arg))
+			return refuse_option("a value is missing behind", arg[-1]);
+	}
+	return true;
+}
+
+/* ---- start ---- */
+
+static enum exit_status without_configuration(void)
+{
+	fprintf(stderr,
+		"Error: there is no configuration file '%s'\n"
+		"Three ways to begin:\n"
+		"  cp porter.ini.example porter.ini     and put your clusters and ports in\n"
+		"  porter -config /path/to/porter.ini   if you have one elsewhere\n"
+		"  or write these lines to porter.ini:\n"
+		"    [cluster prod]\n"
+		"    [forward web]\n"
+		"    cluster = prod\n"
+		"    namespace = default\n"
+		"    service = web\n"
+		"    type = service\n"
+		"    local_port = 8080\n"
+		"    remote_port = 80\n",
+		Options.config);
+	return EXIT_CONFIG;
+}
+
+/* As many descriptors as we may have; and no core dump, which would hold keys.
+ * A limit of one byte stops those that go to a program, too (core(5)). */
+static void set_limits(void)
+{
+	struct rlimit r;
+	if (!getrlimit(RLIMIT_NOFILE, &r)) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+	if (!getrlimit(RLIMIT_CORE, &r)) {
+		r.rlim_cur = r.rlim_max < 1 ? r.rlim_max : 1;
+		setrlimit(RLIMIT_CORE, &r);
+	}
+}
+
+static enum exit_status open_log(void)
+{
+	const char *path = Options.log ? Options.log : Run.config.log;
+	log_verbose(Options.verbose);
+	if (log_open(path))
+		return EXIT_OK;
+	fprintf(stderr, "Error: cannot write the log file '%s': %s\n", path, strerror(errno));
+	return EXIT_CONFIG;
+}
+
+static bool open_cluster(size_t i)
+{
+	const struct config_cluster *own = &Run.config.clusters[i];
+	struct kubeconfig k = {0};
+	struct err e = {0};
+	char *file = own->kubeconfig ? mem_dup(own->kubeconfig) : kubeconfig_default(&e);
+	if (file && kubeconfig_load(&k, file, own->context, &e))
+		Run.cluster[i] = cluster_new(own->name, &k, &e);
+	free(file);
+	if (!Run.cluster[i])
+		fprintf(stderr, "Error: cluster '%s': %s (%s:%u)\n", own->name, e.text,
+			Run.config.path, own->line);
+	return Run.cluster[i];
+}
+
+/* All that is wrong is said, before anything is done. */
+static enum exit_status open_clusters(void)
+{
+	bool all = true;
+	Run.cluster = mem_new((Run.config.cluster_count + 1) * sizeof(struct cluster *));
+	for (size_t i = 0; i < Run.config.cluster_count; i++)
+		all &= open_cluster(i);
+	return all ? EXIT_OK : EXIT_CONFIG;
+}
+
+static enum exit_status open_forwards(void)
+{
+	bool all = true;
+	Run.forward = mem_new((Run.config.forward_count + 1) * sizeof(struct forward *));
+	for (size_t i = 0; i < Run.config.forward_count; i++) {
+		const struct config_forward *own = &Run.config.forwards[i];
+		struct err e = {0};
+		Run.forward[i] = forward_new(&Run.config, own, Run.cluster[own->cluster], &e);
+		if (!Run.forward[i])
+			fprintf(stderr, "Error: %s (%s:%u)\n", e.text, Run.config.path, own->line);
+		all &= Run.forward[i] != NULL;
+	}
+	return all ? EXIT_OK : EXIT_PORT;
+}
+
+static enum exit_status load_config(void)
+{
+	struct buf errors = {0};
+	if (access(Options.config, F_OK))
+		return without_configuration();
+	if (config_load(&Run.config, Options.config, &errors))
+		return EXIT_OK;
+	fwrite(buf_data(&errors), 1, buf_len(&errors), stderr);
+	buf_free(&errors);
+	return EXIT_CONFIG;
+}
+
+/* One line for each change of state, for scripts and people without a screen. */
+static void print_change(void *owner, struct forward *f)
+{
+	char info[FORWARD_INFO];
+	(void)owner;
+	forward_info(f, info);
+	printf("%s %s: %s\n", forward_name(f), forward_state_name(forward_state(f)), info);
+	fflush(stdout);
+}
+
+static void on_stop_signal(int signo)
+{
+	log_line(LOG_INFO, "stopping", LOG_FIELDS(LOG_NUM("signal", signo)));
+	loop_stop();
+}
+
+static void run(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	loop_on_signal(SIGTERM, on_stop_signal);
+	loop_on_signal(SIGINT, on_stop_signal);
+	log_line(LOG_INFO, "started",
+		LOG_FIELDS(LOG_STR("version", VERSION), LOG_NUM("pid", getpid()),
+			LOG_NUM("forwards", (long long)Run.config.forward_count)));
+	for (size_t i = 0; i < Run.config.forward_count; i++)
+		forward_start(Run.forward[i], print_change, NULL);
+	loop_run();
+}
+
+static void stop(void)
+{
+	for (size_t i = 0; Run.forward && i < Run.config.forward_count; i++)
+		if (Run.forward[i])
+			forward_free(Run.forward[i]);
+	for (size_t i = 0; Run.cluster && i < Run.config.cluster_count; i++)
+		if (Run.cluster[i])
+			cluster_drop(Run.cluster[i]);
+	child_end_all();
+	loop_end();
+	free(Run.forward);
+	free(Run.cluster);
+	config_free(&Run.config);
+}
+
+int main(int argc, char **argv)
+{
+	static enum exit_status (*const Step[])(void) = {
+		load_config, open_log, open_clusters, open_forwards};
+	enum exit_status status = EXIT_OK;
+	(void)argc;
+	if (!read_options(argv))
+		return EXIT_USAGE;
+	if (Options.help)
+		print_help(stdout);
+	if (Options.version)
+		printf("porter %s\n", VERSION);
+	if (Options.help || Options.version)
+		return EXIT_OK;
+	child_init();
+	set_limits();
+	loop_init();
+	for (size_t i = 0; i < sizeof Step / sizeof *Step && status == EXIT_OK; i++)
+		status = Step[i]();
+	if (status == EXIT_OK)
+		run();
+	stop();
+	return (int)status;
+}

@@ -1,0 +1,112 @@
+"""Clients of the servers in each pod (backend/habits.go), through any local port."""
+import hashlib
+import http.client
+import socket
+import struct
+import threading
+
+from .waiting import LIMIT
+
+
+def connect(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
+
+
+def stream(n, seed):
+    """The first n bytes a server sends for a seed."""
+    return hashlib.shake_128(seed.encode()).digest(n)
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_exactly(s, n):
+    data = bytearray(n)
+    view, at = memoryview(data), 0
+    while at < n:
+        got = s.recv_into(view[at:])
+        if got == 0:
+            raise EOFError(f"ended after {at} of {n} bytes")
+        at += got
+    return bytes(data)
+
+
+def read_all(s):
+    parts = []
+    while part := s.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def read_to_reset(s):
+    """All bytes before ECONNRESET; an orderly end is an error."""
+    got = b""
+    try:
+        while part := s.recv(65536):
+            got += part
+    except ConnectionResetError:
+        return got
+    raise AssertionError(f"ended without a reset, after {len(got)} bytes")
+
+
+def abort(s):
+    """Closes with a reset."""
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def echo(port, data=b"hello"):
+    """One connection: sends, reads as much back."""
+    with connect(port) as s:
+        return echo_on(s, data)
+
+
+def echo_on(s, data=b"hello"):
+    s.sendall(data)
+    return read_exactly(s, len(data))
+
+
+def http_get(port, path="/"):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode().strip()
+    finally:
+        connection.close()
+
+
+def source(port, n, seed):
+    with connect(port) as s:
+        s.sendall(f"{n} {seed}\n".encode())
+        return read_all(s)
+
+
+def sink(port, data):
+    """Sends all; returns the SHA-256 that the server made of it."""
+    with connect(port) as s:
+        s.sendall(f"{len(data)} -\n".encode() + data)
+        return read_all(s).decode().strip()
+
+
+def duplex(port, n, seed):
+    """n bytes each way at the same time; returns whether both ends have the same."""
+    with connect(port) as s:
+        return duplex_on(s, n, seed)
+
+
+def duplex_on(s, n, seed):
+    up, down = stream(n, seed + "-up"), hashlib.sha256()
+    s.sendall(f"{n} {seed}-down\n".encode())
+    sender = threading.Thread(target=s.sendall, args=(up,))
+    sender.start()
+    left = n
+    while left:
+        part = s.recv(min(left, 1 << 18))
+        if not part:
+            raise EOFError(f"{left} of {n} bytes missing")
+        down.update(part)
+        left -= len(part)
+    sender.join()
+    said = read_all(s).decode().strip()
+    return (down.hexdigest(), said) == (sha256(stream(n, seed + "-down")), sha256(up))

@@ -1,0 +1,217 @@
+"""Starts test clusters, and finds them again from the tests' processes.
+
+A cluster is etcd, kube-apiserver and our node, each on free loopback ports,
+with all its files in one folder.  Processes die with the one that started
+them.  Pods and services are kube.py's business.
+"""
+import ctypes
+import json
+import os
+import signal
+import ssl
+import subprocess
+from base64 import b64encode
+from pathlib import Path
+
+from .kube import Api
+from .waiting import free_port, until
+
+HERE = Path(__file__).resolve().parent.parent
+
+READ = [("pods", "get list watch"), ("services", "get")]
+# Every user has a token, and the rights of one ClusterRole on core resources.
+USERS = {
+    "developer": READ + [("pods/portforward", "get create")],
+    "create-only": READ + [("pods/portforward", "create")],
+    "no-forward": READ,
+    "poller": [("pods", "get"), ("services", "get"), ("pods/portforward", "get create")],
+    "blind": [("pods/portforward", "create")],
+    "stranger": None,  # with a token the cluster does not know
+}
+# Certificates instead: kubeconfig name -> subject, kind of key.
+CERTIFICATES = {
+    "admin": ("/O=system:masters/CN=admin", "ec"),
+    "developer-ec": ("/CN=developer", "ec"),
+    "developer-rsa": ("/CN=developer", "rsa"),
+}
+NEW_KEY = {
+    "ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    "rsa": ["-newkey", "rsa:2048"],
+}
+
+
+class Cluster:
+    """A running cluster, as tests see it: kubeconfigs and the API."""
+
+    def __init__(self, folder):
+        about = json.loads((folder / "cluster.json").read_text())
+        self.folder, self.name = folder, folder.name
+        self.port, self.control = about["port"], about["control"]
+        self.api = self.client("admin")
+
+    def client(self, user):
+        """The API, asked as that user."""
+        return Api(self.port, *identity(self.folder, user))
+
+    def kubeconfig(self, user="developer", folder=None, **changes):
+        """Writes a kubeconfig with one context, named as the user.  changes:
+        fields of its cluster entry, such as server."""
+        path = Path(folder or self.folder) / f"{self.name}-{user}.kubeconfig"
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(kubeconfig(self.folder, self.port, user, **changes))
+        return part.replace(path)
+
+
+def kubeconfig(folder, port, user, **changes):
+    def base64(name):
+        return b64encode((folder / name).read_bytes()).decode()
+
+    fields = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": base64("ca.crt"), **changes}
+    if user in USERS:
+        secret = {"token": f"{user}-token"}
+    else:
+        secret = {"client-certificate-data": base64(f"{user}.crt"), "client-key-data": base64(f"{user}.key")}
+    lines = ["\n".join(f"    {key}: {value}" for key, value in part.items()) for part in (fields, secret)]
+    return KUBECONFIG.format(cluster=folder.name, user=user, entry=lines[0], secret=lines[1])
+
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters:
+- cluster:
+{entry}
+  name: {cluster}
+contexts:
+- context:
+    cluster: {cluster}
+    user: {user}
+  name: {user}
+current-context: {user}
+preferences: {{}}
+users:
+- name: {user}
+  user:
+{secret}
+"""
+
+
+def identity(folder, user):
+    """How a user shows who it is: a TLS context, headers."""
+    context = ssl.create_default_context(cafile=folder / "ca.crt")
+    if user in USERS:
+        return context, {"Authorization": f"Bearer {user}-token"}
+    context.load_cert_chain(folder / f"{user}.crt", folder / f"{user}.key")
+    return context, {}
+
+
+class Starter:
+    """Starts one cluster in an empty folder; keys: ec or rsa, for its CA and server."""
+
+    def __init__(self, folder, programs, keys):
+        self.folder, self.programs, self.keys = folder, Path(programs), keys
+        self.processes = []
+
+    def start(self):
+        """Starts etcd and the API server, and does not wait: finish() does."""
+        self.folder.mkdir(parents=True)
+        self.write_certificates()
+        known = [u for u, rules in USERS.items() if rules is not None]
+        (self.folder / "tokens.csv").write_text("".join(f"{u}-token,{u},{u}\n" for u in known))
+        self.port, etcd, peer = free_port(), free_port(), free_port()
+        self.run("etcd", *etcd_flags(etcd, peer))
+        self.run(self.programs / "apiserver", *apiserver_flags(self.port, etcd))
+        return self
+
+    def finish(self):
+        """Waits for the API server, then adds users' roles and the node."""
+        api = Api(self.port, *identity(self.folder, "admin"))
+        self.wait(lambda: api.answers("/readyz"), "API server ready")
+        for user, rules in USERS.items():
+            grant(api, user, rules or [])
+        (self.folder / "admin.kubeconfig").write_text(kubeconfig(self.folder, self.port, "admin"))
+        self.run(self.programs / "node", "-kubeconfig", "admin.kubeconfig", "-cert", "node.crt",
+                 "-key", "node.key", "-ready", "node.json")
+        ready = self.folder / "node.json"
+        self.wait(ready.exists, "node ready")
+        about = {"port": self.port, "control": json.loads(ready.read_text())}
+        (self.folder / "cluster.json").write_text(json.dumps(about))
+
+    def wait(self, check, what):
+        def alive_and_check():
+            for p in self.processes:
+                if p.poll() is not None:
+                    raise RuntimeError(f"{p.args[0]} ended: {self.log(p)[-2000:]}")
+            return check()
+        until(alive_and_check, what, 120)
+
+    def log(self, process):
+        return (self.folder / (Path(process.args[0]).name + ".log")).read_text()
+
+    def run(self, program, *args):
+        with open(self.folder / (Path(program).name + ".log"), "wb") as log:
+            self.processes.append(subprocess.Popen(
+                [str(program), *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, preexec_fn=die_with_parent, start_new_session=True))
+
+    def stop(self):
+        for p in reversed(self.processes):
+            p.kill()
+            p.wait()
+
+    def write_certificates(self):
+        (self.folder / "req.cnf").write_text("[req]\ndistinguished_name=dn\n[dn]\n")
+        self.certificate("ca", "/CN=test-ca", self.keys, "basicConstraints=critical,CA:TRUE", ca=False)
+        here = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+        self.certificate("server", "/CN=kube-apiserver", self.keys, here, "extendedKeyUsage=serverAuth")
+        self.certificate("node", "/CN=system:node:test-node", "ec", here, "extendedKeyUsage=serverAuth")
+        self.certificate("service-accounts", "/CN=service-accounts", "ec")
+        clients = CERTIFICATES | {"kubelet-client": ("/CN=kube-apiserver", "ec")}
+        for name, (subject, keys) in clients.items():
+            self.certificate(name, subject, keys, "extendedKeyUsage=clientAuth")
+
+    def certificate(self, name, subject, keys, *extensions, ca=True):
+        signer = ["-CA", "ca.crt", "-CAkey", "ca.key"] if ca else []
+        added = [arg for e in extensions for arg in ("-addext", e)]
+        subprocess.run(["openssl", "req", "-x509", "-config", "req.cnf", *NEW_KEY[keys], "-nodes", "-days", "30",
+                        "-subj", subject, "-keyout", f"{name}.key", "-out", f"{name}.crt", *signer, *added],
+                       cwd=self.folder, check=True, capture_output=True)
+
+
+def etcd_flags(port, peer):
+    client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"
+    return ["--data-dir=etcd", f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}", "--unsafe-no-fsync"]
+
+
+def apiserver_flags(port, etcd):
+    return [f"--etcd-servers=http://127.0.0.1:{etcd}", "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1", f"--secure-port={port}", "--endpoint-reconciler-type=none",
+            "--tls-cert-file=server.crt", "--tls-private-key-file=server.key", "--client-ca-file=ca.crt",
+            "--token-auth-file=tokens.csv", "--authorization-mode=RBAC",
+            "--disable-admission-plugins=ServiceAccount", "--service-cluster-ip-range=10.0.0.0/16",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-account-key-file=service-accounts.crt",
+            "--service-account-signing-key-file=service-accounts.key",
+            "--kubelet-client-certificate=kubelet-client.crt", "--kubelet-client-key=kubelet-client.key",
+            "--kubelet-certificate-authority=ca.crt", "--kubelet-preferred-address-types=InternalIP"]
+
+
+def grant(api, user, rules):
+    rbac, name = "/apis/rbac.authorization.k8s.io/v1", f"test-{user}"
+    api.post(f"{rbac}/clusterroles", {
+        "metadata": {"name": name},
+        "rules": [{"apiGroups": [""], "resources": [what], "verbs": verbs.split()} for what, verbs in rules]})
+    api.post(f"{rbac}/clusterrolebindings", {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]})
+
+
+_libc = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    PR_SET_PDEATHSIG = 1
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

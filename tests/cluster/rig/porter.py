@@ -1,0 +1,102 @@
+"""The program under test: its configuration, its process, its lines."""
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from . import apps
+from .cluster import die_with_parent
+from .waiting import LIMIT, free_port, until
+
+BINARY = Path(os.environ.get("PORTER") or Path(__file__).parents[3] / "porter").resolve()
+
+
+class Porter:
+    """Add clusters and forwards, then start().  Files are in its folder."""
+
+    def __init__(self, folder, **settings):
+        self.folder, self.process, self.lines = folder, None, []
+        self.log_file = folder / "porter.log"
+        self.sections = [("porter", {"check_interval": "2s", "reconnect_delay": "1s", **settings})]
+        self.forwards = 0
+
+    def cluster(self, name, kubeconfig, **settings):
+        self.sections.append((f"cluster {name}", {"kubeconfig": kubeconfig, **settings}))
+
+    def forward(self, cluster, namespace, service, remote_port, type="service", name=None, **settings):
+        """Returns the local port."""
+        self.forwards += 1
+        local_port = free_port()
+        self.sections.append((f"forward {name or 'f%d' % self.forwards}", {
+            "cluster": cluster, "namespace": namespace, "service": service, "type": type,
+            "local_port": local_port, "remote_port": remote_port, **settings}))
+        return local_port
+
+    def ini(self):
+        return "\n".join(f"[{title}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items())
+                         for title, fields in self.sections)
+
+    def start(self, command=None):
+        """Returns at once; command: how to call it, if not as usual."""
+        config = self.folder / "porter.ini"
+        config.write_text(self.ini())
+        command = command or [BINARY, "-config", config, "-headless", "-log", self.log_file]
+        self.process = subprocess.Popen([str(c) for c in command], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        errors="replace", preexec_fn=die_with_parent)
+        self.reader = threading.Thread(target=lambda: self.lines.extend(iter(self.process.stdout.readline, "")))
+        self.reader.start()
+        return self
+
+    def log(self):
+        """The log file's lines so far."""
+        return self.log_file.read_text(errors="replace").splitlines() if self.log_file.exists() else []
+
+    def logged(self, text):
+        return [line for line in self.log() if text in line]
+
+    def until(self, check, what, limit=LIMIT):
+        """until(), given up at once if the program ends."""
+        def alive_and_check():
+            assert self.process.poll() is None, f"porter ended with status {self.process.returncode}"
+            return check()
+        return until(alive_and_check, what, limit)
+
+    def wait(self, f, *args):
+        """Calls f(*args), one of apps.py, until it is not refused, reset or cut short; returns its result."""
+        return self.until(lambda: attempt(f, *args), f"{f.__name__}{args}")
+
+    def wait_http(self, port, path="/"):
+        return self.wait(apps.http_get, port, path)
+
+    def wait_echo(self, port):
+        return self.wait(apps.echo, port)
+
+    def stop(self):
+        """Ends it as init would; it must leave with status 0."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(LIMIT)
+        finally:
+            self.kill()
+        assert status == 0, f"porter ended with status {status}"
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.reader.join()
+
+    def told(self):
+        """All it has said, for the report of a failed test."""
+        return "\n".join([self.ini(), "--- stdout", "".join(self.lines), "--- log", *self.log()])
+
+
+def attempt(f, *args):
+    """f's result; None if the connection was refused, reset or ended early."""
+    try:
+        return f(*args)
+    except (OSError, EOFError, apps.http.client.HTTPException):
+        return None

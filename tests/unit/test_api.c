@@ -1,0 +1,457 @@
+/* api.c with all below it, against a server that plays what it is told to. */
+#include "test_api.h"
+
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+static struct cluster *C;
+
+/* What the calls of one test were told. */
+static struct {
+	unsigned calls;
+	int status;
+	struct err err;
+	bool has_body;
+	char text[64];  /* of "text" in the body */
+	char order[64]; /* of the calls' owners */
+} Told;
+
+static void on_answer(void *owner, const struct api_answer *a)
+{
+	const char *text = value_text(value_get(a->body, "text"));
+	size_t n = strlen(Told.order);
+	Told.calls++;
+	Told.status = a->status;
+	Told.err = a->err;
+	Told.has_body = a->body;
+	snprintf(Told.text, sizeof Told.text, "%s", text ? text : "");
+	snprintf(Told.order + n, sizeof Told.order - n, "%s", owner ? (const char *)owner : "");
+	loop_stop();
+}
+
+static unsigned Wanted;
+
+static bool told_all(void)
+{
+	return Told.calls == Wanted;
+}
+
+/* One more answer. */
+static void wait_answer(void)
+{
+	Wanted = Told.calls + 1;
+	run_until(told_all);
+}
+
+static void get(const char *path)
+{
+	api_get(C, path, on_answer, NULL);
+	wait_answer();
+}
+
+static int start(void **state)
+{
+	(void)state;
+	memset(&Told, 0, sizeof Told);
+	server_start();
+	C = cluster_here();
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	if (C)
+		cluster_drop(C);
+	server_stop();
+	return 0;
+}
+
+/* ---- answers ---- */
+
+static void asks_as_an_api_server_wants_to_be_asked(void **state)
+{
+	char want[512];
+	(void)state;
+	PLAY({"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"text\":\"yes\"}", 0});
+	get("/api/v1/a?b=c%2Cd");
+	assert_int_equal(Told.status, 200);
+	assert_string_equal(Told.text, "yes");
+	assert_int_equal(Told.err.kind, ERR_NONE);
+	snprintf(want, sizeof want,
+		"GET /api/v1/a?b=c%%2Cd HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: porter\r\n"
+		"Authorization: Bearer t0ken\r\nAccept: application/json\r\n\r\n",
+		Server.port);
+	assert_int_equal(buf_len(&Server.last), strlen(want));
+	assert_memory_equal(buf_data(&Server.last), want, strlen(want));
+}
+
+static void reads_an_answer_however_it_is_framed_and_cut(void **state)
+{
+	static const char *const Whole[] = {
+		"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"text\":\"yes\"}",
+		("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+		 "9\r\n{\"text\":\"\r\n5;x=y\r\nyes\"}\r\n0\r\nA: b\r\n\r\n"),
+		"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{\"text\":\"yes\"}",
+	};
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		PLAY({Whole[i / 2], (i & 1 ? BYTEWISE : 0) | (i / 2 == 2 ? END : 0)});
+		get("/api");
+		assert_string_equal(Told.err.text, "");
+		assert_string_equal(Told.text, "yes");
+		assert_int_equal(Told.status, 200);
+	}
+	assert_asked("1 /api|1 /api|1 /api|1 /api|1 /api|2 /api|");
+}
+
+/* Each of these ends the call, and its connection. */
+static void says_what_is_wrong_with_an_answer(void **state)
+{
+	static const struct {
+		struct play play;
+		enum err_kind kind;
+		const char *text;
+	} Bad[] = {
+		{{"SSH-2.0-OpenSSH_9.2\r\n", 0}, ERR_PROTOCOL, "answer is not HTTP/1.1"},
+		{{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 0}, ERR_PROTOCOL,
+			"answer's chunks are malformed"},
+		{{"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[1,2,3,4]", 0}, ERR_PROTOCOL,
+			"answer is longer than 8 bytes"},
+		{{"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n[1,2", END}, ERR_NETWORK,
+			"server closed the connection before its answer was whole"},
+		{{"HTTP/1.1 200", END}, ERR_NETWORK,
+			"server closed the connection before its answer was whole"},
+		{{"", END}, ERR_NETWORK,
+			"server closed the connection before its answer was whole"},
+		{{NULL, 0}, ERR_NETWORK, "no answer in 1 s"},
+	};
+	char want[ERR_TEXT];
+	(void)state;
+	for (unsigned i = 0; i < sizeof Bad / sizeof *Bad; i++) {
+		int64_t limit = Bad[i].play.text ? PATIENCE_MS : 1000;
+		cluster_limit(C, &(struct api_limits){PATIENCE_MS, limit, PATIENCE_MS, 8});
+		play(&Bad[i].play, 1);
+		get("/api");
+		snprintf(want, sizeof want, "cluster 'prod': %s", Bad[i].text);
+		assert_string_equal(Told.err.text, want);
+		assert_int_equal(Told.err.kind, Bad[i].kind);
+		assert_int_equal(Told.status, 0);
+		assert_false(Told.has_body);
+		assert_int_equal(Server.opened, i + 1);
+	}
+}
+
+static void an_answer_that_is_not_json_has_a_status_all_the_same(void **state)
+{
+	(void)state;
+	PLAY({"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 0});
+	get("/healthz");
+	assert_int_equal(Told.status, 200);
+	assert_int_equal(Told.err.kind, ERR_PROTOCOL);
+	assert_non_null(strstr(Told.err.text, "cluster 'prod': answer is not JSON: "));
+	assert_false(Told.has_body);
+}
+
+/* ---- kept connections ---- */
+
+static void closes_a_connection_when_the_server_says_so(void **state)
+{
+	(void)state;
+	PLAY({"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", 0}, {OK, 0});
+	get("/api/a");
+	get("/api/b");
+	assert_int_equal(Told.status, 200);
+	assert_asked("1 /api/a|2 /api/b|");
+	assert_int_equal(Server.opened, 2);
+}
+
+/* The server ends it in the very moment in which the next request leaves. */
+static void replaces_a_kept_connection_that_was_closed(void **state)
+{
+	static const enum play_how How[] = {END, RESET};
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		PLAY({OK, 0}, {"", How[i]},
+			{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", 0});
+		get("/api/a");
+		get("/api/b");
+		assert_int_equal(Told.status, 200);
+		assert_int_equal(Told.err.kind, ERR_NONE);
+	}
+	assert_asked("1 /api/a|1 /api/b|2 /api/b|3 /api/a|3 /api/b|4 /api/b|");
+}
+
+static void replaces_it_once_and_not_after_a_first_byte(void **state)
+{
+	(void)state;
+	PLAY({OK, 0}, {"", END}, {"", END});
+	get("/api/a");
+	get("/api/b");
+	assert_int_equal(Told.err.kind, ERR_NETWORK);
+	assert_asked("1 /api/a|1 /api/b|2 /api/b|");
+	PLAY({OK, 0}, {"H", END});
+	get("/api/c");
+	get("/api/d");
+	assert_int_equal(Told.err.kind, ERR_NETWORK);
+	assert_asked("1 /api/a|1 /api/b|2 /api/b|3 /api/c|3 /api/d|");
+}
+
+static void an_idle_connection_ends_by_the_server_or_in_time(void **state)
+{
+	(void)state;
+	PLAY({OK, END});
+	get("/api/end");
+	run_until(all_closed);
+	PLAY({"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\n", 0});
+	get("/api/too-much");
+	run_until(all_closed);
+	cluster_limit(C, &(struct api_limits){PATIENCE_MS, PATIENCE_MS, 20, 1000});
+	PLAY({OK, 0});
+	get("/api/idle");
+	run_until(all_closed);
+	assert_int_equal(Server.opened, 3);
+}
+
+static void on_time(struct timer *timer)
+{
+	(void)timer;
+	Told.calls++;
+	loop_stop();
+}
+
+static void a_connection_that_is_used_again_is_not_idle(void **state)
+{
+	struct timer timer = {.on = on_time};
+	(void)state;
+	cluster_limit(C, &(struct api_limits){PATIENCE_MS, PATIENCE_MS, 100, 1000});
+	PLAY({OK, 0}, {NULL, 0});
+	get("/api");
+	struct api_call *call = api_get(C, "/api", on_answer, NULL);
+	timer_after(&timer, 300);
+	wait_answer();
+	assert_int_equal(Server.open, 1);
+	api_cancel(call);
+}
+
+static bool two_are_open(void)
+{
+	return Server.open == 2 && Told.calls == 7;
+}
+
+static void takes_turns_on_few_connections_and_keeps_two(void **state)
+{
+	static const struct play Ok[7] = {
+		{OK, BYTEWISE},
+		{OK, BYTEWISE},
+		{OK, BYTEWISE},
+		{OK, BYTEWISE},
+		{OK, BYTEWISE},
+		{OK, BYTEWISE},
+		{OK, BYTEWISE},
+	};
+	static char Name[7][2] = {"a", "b", "c", "d", "e", "f", "g"};
+	(void)state;
+	play(Ok, 7);
+	for (unsigned i = 0; i < 7; i++)
+		api_get(C, "/api", on_answer, Name[i]);
+	run_until(two_are_open);
+	assert_int_equal(Server.opened, API_CALLS);
+	/* The first four race; behind them it is first come, first served. */
+	assert_int_equal(strspn(Told.order, "abcd"), 4);
+	assert_non_null(strchr(Told.order + 4, 'g'));
+	assert_int_equal(Told.err.kind, ERR_NONE);
+}
+
+/* ---- ends ---- */
+
+static bool asked_four_times(void)
+{
+	return buf_len(&Server.log) == 4 * strlen("1 /api|");
+}
+
+static void a_cancelled_call_is_told_nothing_and_makes_room(void **state)
+{
+	struct api_call *call[6];
+	(void)state;
+	PLAY({NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0});
+	for (unsigned i = 0; i < 6; i++)
+		call[i] = api_get(C, "/api", on_answer, i == 5 ? "last" : "cancelled");
+	run_until(asked_four_times);
+	api_cancel(call[4]);
+	for (unsigned i = 0; i < 4; i++)
+		api_cancel(call[i]);
+	PLAY({OK, 0});
+	wait_answer();
+	assert_string_equal(Told.order, "last");
+	assert_int_equal(Told.err.kind, ERR_NONE);
+}
+
+static void drop_on_answer(void *owner, const struct api_answer *a)
+{
+	cluster_drop(C);
+	C = NULL;
+	on_answer(owner, a);
+}
+
+static void a_cluster_may_be_dropped_before_and_in_a_call(void **state)
+{
+	(void)state;
+	PLAY({OK, 0});
+	struct cluster *user = cluster_share(C);
+	struct api_call *other = api_get(C, "/api/other", on_answer, NULL);
+	cluster_drop(user);
+	api_cancel(other);
+	api_get(C, "/api", drop_on_answer, NULL);
+	wait_answer();
+	assert_int_equal(Told.status, 200);
+	run_until(all_closed);
+}
+
+/* ---- refusals ---- */
+
+#define STATUS(message, code)                                                                      \
+	"{\"kind\":\"Status\",\"status\":\"Failure\",\"message\":\"" message "\",\"code\":" code "}"
+
+static void says_what_a_refusal_says(void **state)
+{
+	static const struct {
+		int status;
+		const char *body;
+		enum err_kind kind;
+		const char *text;
+	} Case[] = {
+		{404, STATUS("services \\\"x\\\" not found", "404"), ERR_NOT_FOUND,
+			"services \"x\" not found"},
+		{401, STATUS("Unauthorized", "401"), ERR_UNAUTHORIZED,
+			"server refuses the user's credentials: Unauthorized"},
+		{403, STATUS("pods is forbidden", "403"), ERR_FORBIDDEN, "pods is forbidden"},
+		{429, STATUS("slow down", "429"), ERR_THROTTLED, "slow down"},
+		{500, STATUS("a\\nb\\u001b[31m", "500"), ERR_SERVER, "a?b?[31m"},
+		{503, "upstream connect error", ERR_SERVER, "server answered with HTTP status 503"},
+		{403, "", ERR_FORBIDDEN, "server answered with HTTP status 403"},
+		{404, "{\"message\":\"not ours\"}", ERR_NOT_FOUND,
+			"server answered with HTTP status 404"},
+		{500, STATUS("", "500"), ERR_SERVER, "server answered with HTTP status 500"},
+		{302, "[]", ERR_PROTOCOL, "server answered with HTTP status 302"},
+	};
+	char answer[512];
+	(void)state;
+	for (unsigned i = 0; i < sizeof Case / sizeof *Case; i++) {
+		size_t n = strlen(Case[i].body);
+		struct err e = {0};
+		api_refusal(&e, Case[i].status, (const uint8_t *)Case[i].body, n);
+		snprintf(answer, sizeof answer, "HTTP/1.1 %d No\r\nContent-Length: %zu\r\n\r\n%s",
+			Case[i].status, n, Case[i].body);
+		PLAY({answer, 0});
+		get("/api");
+		assert_string_equal(e.text, Case[i].text);
+		assert_int_equal(e.kind, Case[i].kind);
+		assert_int_equal(e.code, Case[i].status);
+		assert_memory_equal(&Told.err, &e, offsetof(struct err, text));
+		assert_string_equal(Told.err.text, e.text);
+		assert_int_equal(Told.status, Case[i].status);
+	}
+	assert_int_equal(Server.opened, 1);
+}
+
+static void says_why_it_cannot_connect_in_the_clusters_name(void **state)
+{
+	char want[128];
+	(void)state;
+	io_close(&Server.io);
+	get("/api");
+	snprintf(want, sizeof want, "cluster 'prod': connection refused (127.0.0.1:%u)",
+		Server.port);
+	assert_string_equal(Told.err.text, want);
+	assert_int_equal(Told.err.kind, ERR_REFUSED);
+	assert_int_equal(Told.err.code, ECONNREFUSED);
+	assert_int_equal(Told.status, 0);
+}
+
+/* ---- without a connection ---- */
+
+static void makes_no_connection_without_a_credential_or_a_path(void **state)
+{
+	struct kubeconfig k = {.host = mem_dup("127.0.0.1"), .port = Server.port};
+	(void)state;
+	static const char *const Odd[] = {"/api/a b", "/api\r\nX-Evil: 1", "/api/\xc3\xa4"};
+	for (unsigned i = 0; i < sizeof Odd / sizeof *Odd; i++) {
+		get(Odd[i]);
+		assert_int_equal(Told.err.kind, ERR_LOCAL);
+		assert_non_null(strstr(Told.err.text, "is no path"));
+	}
+	cluster_drop(C);
+	k.prefix = mem_dup("");
+	k.token_file = mem_dup("/nonexistent/token");
+	C = cluster_new("prod", &k, NULL);
+	get("/api");
+	assert_string_equal(Told.err.text, "cluster 'prod': cannot read token file "
+					   "'/nonexistent/token': No such file or directory");
+	assert_int_equal(Told.err.kind, ERR_LOCAL);
+	assert_int_equal(Server.opened, 0);
+}
+
+/* The first lines of a request to a server. */
+static void assert_requested(struct kubeconfig k, const char *want)
+{
+	struct buf out = {0};
+	k.insecure = k.tls;
+	struct cluster *c = cluster_new("prod", &k, NULL);
+	assert_true(cluster_put_request(c, &out, "POST", "/api/v1", NULL));
+	assert_int_equal(buf_len(&out), strlen(want));
+	assert_memory_equal(buf_data(&out), want, strlen(want));
+	buf_free_wiped(&out);
+	cluster_drop(c);
+}
+
+static void names_the_host_as_the_url_does(void **state)
+{
+	(void)state;
+	assert_requested((struct kubeconfig){.host = mem_dup("::1"),
+				 .port = 6443,
+				 .tls = true,
+				 .prefix = mem_dup("/k8s/c-1")},
+		"POST /k8s/c-1/api/v1 HTTP/1.1\r\nHost: [::1]:6443\r\nUser-Agent: porter\r\n");
+	assert_requested((struct kubeconfig){.host = mem_dup("k8s.example"),
+				 .port = 443,
+				 .tls = true,
+				 .prefix = mem_dup("")},
+		"POST /api/v1 HTTP/1.1\r\nHost: k8s.example\r\nUser-Agent: porter\r\n");
+}
+
+static void refuses_certificates_in_the_clusters_name(void **state)
+{
+	struct kubeconfig k = {.tls = true, .host = mem_dup("h"), .prefix = mem_dup("")};
+	struct err e = {0};
+	(void)state;
+	k.ca = mem_dup("no certificate");
+	assert_null(cluster_new("prod", &k, &e));
+	assert_int_equal(e.kind, ERR_TLS);
+	assert_int_equal(strncmp(e.text, "cluster 'prod': ", 16), 0);
+	assert_null(k.host);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BETWEEN(asks_as_an_api_server_wants_to_be_asked),
+		BETWEEN(reads_an_answer_however_it_is_framed_and_cut),
+		BETWEEN(says_what_is_wrong_with_an_answer),
+		BETWEEN(an_answer_that_is_not_json_has_a_status_all_the_same),
+		BETWEEN(closes_a_connection_when_the_server_says_so),
+		BETWEEN(replaces_a_kept_connection_that_was_closed),
+		BETWEEN(replaces_it_once_and_not_after_a_first_byte),
+		BETWEEN(an_idle_connection_ends_by_the_server_or_in_time),
+		BETWEEN(a_connection_that_is_used_again_is_not_idle),
+		BETWEEN(takes_turns_on_few_connections_and_keeps_two),
+		BETWEEN(a_cancelled_call_is_told_nothing_and_makes_room),
+		BETWEEN(a_cluster_may_be_dropped_before_and_in_a_call),
+		BETWEEN(says_what_a_refusal_says),
+		BETWEEN(says_why_it_cannot_connect_in_the_clusters_name),
+		BETWEEN(makes_no_connection_without_a_credential_or_a_path),
+		BETWEEN(names_the_host_as_the_url_does),
+		BETWEEN(refuses_certificates_in_the_clusters_name),
+	};
+	loop_init();
+	return cmocka_run_group_tests_name("api", tests, NULL, NULL);
+}

@@ -1,0 +1,524 @@
+/* config.c: files in a folder of the test's own, and what becomes of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "mem.h"
+
+static char Start[4096], Folder[] = "/tmp/test_config.XXXXXX"; /* we are in the second */
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+	assert_int_equal(fclose(f), 0);
+}
+
+static char *read_file(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	char *text = mem_new(65536);
+	assert_in_range(fread(text, 1, 65535, f), 1, 65534);
+	fclose(f);
+	return text;
+}
+
+static char *load_path(struct config *c, const char *path)
+{
+	struct buf errors = {0};
+	*c = (struct config){0};
+	bool good = config_load(c, path, &errors);
+	char *text = mem_dup_n(buf_data(&errors), buf_len(&errors));
+	assert_int_equal(good, !*text);
+	if (!good)
+		assert_memory_equal(c, &(struct config){0}, sizeof *c);
+	buf_free(&errors);
+	return text;
+}
+
+static char *load(struct config *c, const char *text)
+{
+	write_file("porter.ini", text);
+	return load_path(c, "porter.ini");
+}
+
+/* The file is refused, and in these words. */
+static void check_errors(const char *text, const char *errors)
+{
+	struct config c;
+	char *told = load(&c, text);
+	assert_string_equal(told, errors);
+	free(told);
+	config_free(&c);
+}
+
+#define PROD "[cluster prod]\n"
+#define FORWARD(name, cluster, service, port)                                                      \
+	"[forward " name "]\ncluster=" cluster "\nnamespace=default\nservice=" service             \
+	"\ntype=service\nlocal_port=" port "\nremote_port=80\n"
+
+static void loads_the_example(void **state)
+{
+	struct config c;
+	char path[8192];
+	(void)state;
+	snprintf(path, sizeof path, "%s/porter.ini.example", Start);
+	char *told = load_path(&c, path);
+	assert_string_equal(told, "");
+	free(told);
+	assert_string_equal(c.path, path);
+	assert_int_equal(c.cluster_count, 2);
+	assert_string_equal(c.clusters[0].name, "production");
+	assert_string_equal(c.clusters[0].context, "prod-context");
+	snprintf(path, sizeof path, "%s/.kube/staging-config", Folder);
+	assert_string_equal(c.clusters[1].kubeconfig, path);
+	assert_null(c.clusters[1].context);
+	assert_int_equal(c.forward_count, 3);
+	const struct config_forward *f = &c.forwards[1];
+	assert_string_equal(f->name, "postgres");
+	assert_int_equal(f->cluster, 0);
+	assert_string_equal(f->target.namespace, "databases");
+	assert_string_equal(f->target.name, "postgres-primary-0");
+	assert_int_equal(f->target.type, K8S_POD);
+	assert_int_equal(f->target.port, 5432);
+	assert_string_equal(f->local_address, "127.0.0.1");
+	assert_false(f->address_is_set);
+	assert_int_equal(f->local_port, 5432);
+	assert_int_equal(c.forwards[2].cluster, 1);
+	assert_int_equal(c.forwards[2].target.type, K8S_SERVICE);
+	config_free(&c);
+}
+
+static void finds_every_key_in_the_example(void **state)
+{
+	char path[8192], line[128];
+	const char *section, *key;
+	(void)state;
+	snprintf(path, sizeof path, "%s/porter.ini.example", Start);
+	char *text = read_file(path);
+	size_t n = 0;
+	for (; (key = config_key(n, &section)); n++) {
+		snprintf(line, sizeof line, "\n%s = ", key);
+		assert_non_null(strstr(text, line));
+		snprintf(line, sizeof line, "[%.*s", (int)strcspn(section, " "), section);
+		assert_non_null(strstr(text, line));
+	}
+	assert_true(n > 1);
+	free(text);
+}
+
+static void check_settings(const struct config *c, int64_t check, int64_t delay, int64_t hold)
+{
+	assert_int_equal(c->check_interval_ms, check);
+	assert_int_equal(c->reconnect_delay_ms, delay);
+	assert_int_equal(c->hold_ms, hold);
+}
+
+static void has_defaults(void **state)
+{
+	struct config c;
+	(void)state;
+	free(load(&c, PROD FORWARD("a", "prod", "api", "8080")));
+	check_settings(&c, 10000, 5000, 10000);
+	assert_int_equal(c.tunnels, 4);
+	assert_string_equal(c.log, "porter.log");
+	assert_null(c.clusters[0].kubeconfig);
+	assert_null(c.clusters[0].context);
+	assert_int_equal(c.clusters[0].line, 1);
+	assert_int_equal(c.forwards[0].line, 2);
+	config_free(&c);
+	/* keys without a value are as good as none */
+	free(load(&c,
+		"[porter]\ncheck_interval=\ntunnels=\nhold= ; x\n[cluster prod]\nkubeconfig=\n"
+		"context=\n" FORWARD("a", "prod", "api", "8080")));
+	check_settings(&c, 10000, 5000, 10000);
+	assert_int_equal(c.tunnels, 4);
+	assert_null(c.clusters[0].kubeconfig);
+	assert_null(c.clusters[0].context);
+	config_free(&c);
+}
+
+static void takes_every_setting(void **state)
+{
+	struct config c;
+	(void)state;
+	free(load(&c, FORWARD("a", "prod", "api.x-1", "65535") /* before its cluster */
+		"[porter]\ncheck_interval=10ms\nreconnect_delay=0\nhold=1.5h\ntunnels=64\nlog="
+		"\n" PROD "context = team#1;eu: x\n"));
+	check_settings(&c, 10, 0, 5400000);
+	assert_int_equal(c.tunnels, 64);
+	assert_string_equal(c.log, "");
+	assert_string_equal(c.clusters[0].context, "team#1;eu: x");
+	assert_string_equal(c.forwards[0].target.name, "api.x-1");
+	assert_int_equal(c.forwards[0].local_port, 65535);
+	config_free(&c);
+}
+
+static void takes_paths_from_the_file_s_folder(void **state)
+{
+	struct config c;
+	char path[128];
+	(void)state;
+	write_file("sub/kube", "");
+	write_file("sub/porter.ini",
+		"[porter]\nlog=~/my.log\n[cluster prod]\nkubeconfig=kube\n" FORWARD(
+			"a", "prod", "api", "8080"));
+	free(load_path(&c, "sub/porter.ini"));
+	snprintf(path, sizeof path, "%s/sub/kube", Folder);
+	assert_string_equal(c.clusters[0].kubeconfig, path);
+	snprintf(path, sizeof path, "%s/my.log", Folder);
+	assert_string_equal(c.log, path);
+	config_free(&c);
+}
+
+#define SECTIONS "there are [porter], [cluster NAME] and [forward NAME]"
+
+static void says_what_is_wrong_and_where(void **state)
+{
+	static const char *const Cases[][2] = {
+		{"", "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
+		{PROD, "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
+
+		/* sections */
+		{"[porters]\n",
+			"unknown section [porters] (porter.ini:1)\n  did you mean [porter]?\n"},
+		{"[Forward a]\n", "unknown section [Forward a] (porter.ini:1)\n"
+				  "  did you mean [forward NAME]?\n"},
+		{"\n[cluster]\n", "unknown section [cluster] (porter.ini:2)\n"
+				  "  did you mean [cluster NAME]?\n"},
+		{"[porter x]\n", "unknown section [porter x] (porter.ini:1)\n"
+				 "  did you mean [porter]?\n"},
+		{"[web]\nanything=1\n", "unknown section [web] (porter.ini:1)\n  " SECTIONS "\n"},
+		{"[]\n", "unknown section [] (porter.ini:1)\n  " SECTIONS "\n"},
+		{PROD FORWARD("a", "prod", "api", "1") "[ cluster\tprod ]\n",
+			"[cluster prod] is there twice, first in line 1 (porter.ini:9)\n"},
+		{"[porter]\n" PROD "[porter]\n" FORWARD("a", "prod", "api", "1"),
+			"[porter] is there twice, first in line 1 (porter.ini:3)\n"},
+		{PROD FORWARD("a", "prod", "api", "1") FORWARD("a", "prod", "api", "2"),
+			"[forward a] is there twice, first in line 2 (porter.ini:9)\n"},
+		{"clusters:\n  - name: prod\n",
+			"key 'clusters' stands before the first [section] "
+			"(porter.ini:1)\n"
+			"  is it YAML? yaml2ini makes a porter.ini of it\n"},
+
+		/* keys */
+		{PROD "kubconfig=x\n", "unknown key 'kubconfig' in [cluster prod] (porter.ini:2)\n"
+				       "  did you mean 'kubeconfig'?\n"},
+		{PROD "tunnels=3\n", "unknown key 'tunnels' in [cluster prod] (porter.ini:2)\n"
+				     "  it belongs in [porter]\n"},
+		{PROD "cluster=3\n", "unknown key 'cluster' in [cluster prod] (porter.ini:2)\n"
+				     "  it belongs in [forward NAME]\n"},
+		{PROD "colour=3\n", "unknown key 'colour' in [cluster prod] (porter.ini:2)\n"},
+		{PROD "context=a\ncontext=b\n",
+			"key 'context' is there twice in [cluster prod], first in line 2 "
+			"(porter.ini:3)\n"},
+		{PROD "context=\ncontext=b\n",
+			"key 'context' is there twice in [cluster prod], first in line 2 "
+			"(porter.ini:3)\n"},
+		{PROD FORWARD("a", "prod", "", "8080"),
+			"missing key 'service' in [forward a] (porter.ini:5)\n"},
+		{PROD "[forward a]\n", "missing key 'cluster' in [forward a] (porter.ini:2)\n"
+				       "missing key 'namespace' in [forward a] (porter.ini:2)\n"
+				       "missing key 'service' in [forward a] (porter.ini:2)\n"
+				       "missing key 'type' in [forward a] (porter.ini:2)\n"
+				       "missing key 'remote_port' in [forward a] (porter.ini:2)\n"
+				       "missing key 'local_port' in [forward a] (porter.ini:2)\n"},
+
+		/* what is mistyped, or in a line that is refused, is not missing as well */
+		{PROD "[forward a]\ncluster=prod\nname_space=x\nservice=a\ntype=pod\nlocal_prot=1\n"
+		      "remote_port=80\n",
+			"unknown key 'name_space' in [forward a] (porter.ini:4)\n"
+			"  did you mean 'namespace'?\n"
+			"unknown key 'local_prot' in [forward a] (porter.ini:7)\n"
+			"  did you mean 'local_port'?\n"},
+		{PROD "[forward a]\ncluster=prod\nnamespace x\nservice=a\ntype=pod\nlocal_port=1\n"
+		      "remote_port=80\n",
+			"the line is neither a [section] nor 'key = value' (porter.ini:4)\n"},
+		{PROD FORWARD("a", "prod", "api", "1") "[forward b\ncluster=prod\n",
+			"a [section] ends with ']', and nothing but a comment follows "
+			"(porter.ini:9)\n"},
+
+		/* values */
+		{"[porter]\ncheck_interval=9ms\n", "check_interval in [porter] must be a duration "
+						   "from 10ms to 24h, not '9ms' (porter.ini:2)\n"},
+		{"[porter]\nreconnect_delay=5\n", "reconnect_delay in [porter] must be a duration "
+						  "up to 24h, not '5' (porter.ini:2)\n"},
+		{"[porter]\nhold=24h1ms\n", "hold in [porter] must be a duration up to 24h, not "
+					    "'24h1ms' (porter.ini:2)\n"},
+		{"[porter]\ntunnels=0\n", "tunnels in [porter] must be a number from 1 to 64, not "
+					  "'0' (porter.ini:2)\n"},
+		{"[porter]\ntunnels=65\n", "tunnels in [porter] must be a number from 1 to 64, not "
+					   "'65' (porter.ini:2)\n"},
+		{"[porter]\ntunnels=4 # four\n",
+			"tunnels in [porter] must be a number from 1 to 64, not '4 # four' "
+			"(porter.ini:2)\n  a comment behind a value begins with ';'\n"},
+		{PROD FORWARD("a", "prod", "api", "65536"),
+			"local_port in [forward a] must be a number from 1 to 65535, not '65536' "
+			"(porter.ini:7)\n"},
+		{PROD FORWARD("a", "prod", "api", "0"),
+			"local_port in [forward a] must be a number from 1 to 65535, not '0' "
+			"(porter.ini:7)\n"},
+		{PROD FORWARD("a", "prod", "api", "-1"),
+			"local_port in [forward a] must be a number from 1 to 65535, not '-1' "
+			"(porter.ini:7)\n"},
+		{PROD FORWARD("a", "prod", "api", "0x50"),
+			"local_port in [forward a] must be a number from 1 to 65535, not '0x50' "
+			"(porter.ini:7)\n"},
+		{PROD FORWARD("a", "prod", "api", "18446744073709551697"), /* 2^64 + 81 */
+			"local_port in [forward a] must be a number from 1 to 65535, not "
+			"'18446744073709551697' (porter.ini:7)\n"},
+		{PROD "[forward a]\ncluster=prod\nnamespace=Web_1\nservice=a/b\ntype=svc\n"
+		      "local_port=8080\nremote_port=http\n",
+			"namespace in [forward a] must be lower-case letters, digits and '-', 63 "
+			"at "
+			"most, not 'Web_1' (porter.ini:4)\n"
+			"service in [forward a] must be lower-case letters, digits, '-' and '.', "
+			"253 at most, not 'a/b' (porter.ini:5)\n"
+			"type in [forward a] must be 'service' or 'pod', not 'svc' (porter.ini:6)\n"
+			"remote_port in [forward a] must be a number from 1 to 65535, not 'http' "
+			"(porter.ini:8)\n"},
+
+		/* between sections */
+		{PROD FORWARD("a", "prd", "api", "8080"),
+			"unknown cluster 'prd' in [forward a] (porter.ini:3)\n"
+			"  did you mean 'prod'?\n"},
+		{PROD FORWARD("a", "staging", "api", "8080"),
+			"unknown cluster 'staging' in [forward a] (porter.ini:3)\n"
+			"  clusters have sections of their own: [cluster NAME]\n"},
+		{PROD "[cluster staging]\n" FORWARD("a", "prod", "api", "8080") FORWARD(
+			 "b", "staging", "web", "8081") FORWARD("c", "staging", "app", "8080"),
+			"local port 8080 is used by both 'prod/api' and 'staging/app' "
+			"(porter.ini:22)\n"},
+
+		/* files */
+		{"[cluster production]\nkubeconfig=/nowhere/config\n" FORWARD(
+			 "a", "production", "api", "8080"),
+			"kubeconfig file not found for cluster 'production': /nowhere/config "
+			"(porter.ini:2)\n"},
+		{PROD "kubeconfig=porter.ini/config\n" FORWARD("a", "prod", "api", "8080"),
+			"kubeconfig file not found for cluster 'prod': FOLDER/porter.ini/config "
+			"(porter.ini:2)\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		char want[1024];
+		const char *folder = strstr(Cases[i][1], "FOLDER");
+		int before = folder ? (int)(folder - Cases[i][1]) : 0;
+		snprintf(want, sizeof want, "%.*s%s%s", before, Cases[i][1], folder ? Folder : "",
+			Cases[i][1] + before + (folder ? strlen("FOLDER") : 0));
+		check_errors(Cases[i][0], want);
+	}
+}
+
+static void tells_five_mistakes_in_the_order_of_their_lines(void **state)
+{
+	(void)state;
+	check_errors("[forward api]\ncluster = prod\nnamespace = default\nservice = api\n"
+		     "type = servce\nlocal_port = 99999\nremote_port = 80\n"
+		     "[porter]\nhold = soon\nlogs = x.log\n[cluster prod\n",
+		"unknown cluster 'prod' in [forward api] (porter.ini:2)\n"
+		"  clusters have sections of their own: [cluster NAME]\n"
+		"type in [forward api] must be 'service' or 'pod', not 'servce' (porter.ini:5)\n"
+		"local_port in [forward api] must be a number from 1 to 65535, not '99999' "
+		"(porter.ini:6)\n"
+		"hold in [porter] must be a duration up to 24h, not 'soon' (porter.ini:9)\n"
+		"unknown key 'logs' in [porter] (porter.ini:10)\n  did you mean 'log'?\n"
+		"a [section] ends with ']', and nothing but a comment follows (porter.ini:11)\n");
+}
+
+static bool is_good_name(const char *key, const char *name)
+{
+	char text[1024];
+	bool service = !strcmp(key, "service");
+	struct config c;
+	snprintf(text, sizeof text,
+		PROD "[forward a]\ncluster=prod\nnamespace=%s\nservice=%s\ntype=pod\n"
+		     "local_port=1\nremote_port=1\n",
+		service ? "x" : name, service ? name : "x");
+	char *told = load(&c, text);
+	bool good = !*told;
+	free(told);
+	config_free(&c);
+	return good;
+}
+
+static void takes_the_names_that_kubernetes_takes(void **state)
+{
+	static const struct {
+		const char *name;
+		bool label, subdomain;
+	} Cases[] = {
+		{"a", true, true},
+		{"0", true, true},
+		{"a-1", true, true},
+		{"a.b-c.1", false, true},
+		{"-a", false, false},
+		{"a-", false, false},
+		{"a.-b", false, false},
+		{".a", false, false},
+		{"a.", false, false},
+		{"a..b", false, false},
+		{"A", false, false},
+		{"a_b", false, false},
+		{"a/b", false, false},
+		{"a%2f", false, false},
+		{"a?b", false, false},
+		{"a b", false, false},
+		{"\xc3\xa4", false, false},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		assert_int_equal(is_good_name("namespace", Cases[i].name), Cases[i].label);
+		assert_int_equal(is_good_name("service", Cases[i].name), Cases[i].subdomain);
+	}
+	char name[300];
+	for (int n = 62; n <= 65; n++) {
+		snprintf(name, sizeof name, "%0*d", n, 7);
+		assert_int_equal(is_good_name("namespace", name), n <= 63);
+		assert_int_equal(is_good_name("service", name), n <= 63);
+	}
+	for (int n = 252; n <= 255; n++) {
+		snprintf(name, sizeof name, "%063d.%063d.%063d.%0*d", 1, 2, 3, n - 192, 4);
+		assert_int_equal(is_good_name("service", name), n <= 253);
+	}
+}
+
+static void stops_after_fifty(void **state)
+{
+	char *text = mem_new(65536), *told;
+	struct config c;
+	(void)state;
+	strcpy(text, "[porter]\n");
+	for (int i = 0; i < 57; i++)
+		strcat(text, "x\n");
+	told = load(&c, text);
+	assert_null(strstr(told, "porter.ini:52)"));
+	assert_non_null(strstr(told, "(porter.ini:51)\nand 7 more\n"));
+	free(told);
+	free(text);
+}
+
+static void says_why_a_file_cannot_be_read(void **state)
+{
+	struct config c;
+	(void)state;
+	char *told = load_path(&c, "no.ini");
+	assert_string_equal(
+		told, "the configuration cannot be read: No such file or directory (no.ini)\n");
+	free(told);
+	told = load_path(&c, "sub");
+	assert_string_equal(told, "the configuration cannot be read: Is a directory (sub)\n");
+	free(told);
+	char *big = mem_new((1 << 20) + 2);
+	memset(big, '\n', (1 << 20) + 1);
+	told = load(&c, big);
+	assert_string_equal(told, "the configuration is larger than 1 MiB (porter.ini)\n");
+	free(told);
+	free(big);
+}
+
+/* What is shown of a file and of its name is text. */
+static void shows_no_control_characters(void **state)
+{
+	struct config c;
+	(void)state;
+	write_file("a\x1b[2J.ini", "[porter]\nx=\x1b[2J\n");
+	char *told = load_path(&c, "a\x1b[2J.ini");
+	assert_string_equal(told, "there is a control character in the line (a?[2J.ini:2)\n");
+	free(told);
+}
+
+static void reads_durations_as_go_writes_them(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} Cases[] = {
+		{"0", 0},
+		{"0s", 0},
+		{"10s", 10000},
+		{"1m30s", 90000},
+		{"500ms", 500},
+		{"1.5h", 5400000},
+		{"1h1m1s1ms", 3661001},
+		{".5s", 500},
+		{"1.s", 1000},
+		{"0.0019s", 1},
+		{"1999us", 1},
+		{"1999\u00b5s", 1},
+		{"3000000ns", 3},
+		{"1.123456789012345678901234567890s", 1123},
+		{"2000000h", 7200000000000},
+		{"", -1},
+		{"10", -1},
+		{"s", -1},
+		{".s", -1},
+		{".", -1},
+		{"-1s", -1},
+		{"+1s", -1},
+		{"1x", -1},
+		{"1sx", -1},
+		{"1m30", -1},
+		{"1 s", -1},
+		{" 1s", -1},
+		{"1..5s", -1},
+		{"1e3s", -1},
+		{"1S", -1},
+		{"10000000h", -1},
+		{"2000000h2000000h", -1},
+		{"99999999999999999999999999999999s", -1},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++)
+		assert_int_equal(config_duration(Cases[i].text), Cases[i].ms);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (!getcwd(Start, sizeof Start) || !mkdtemp(Folder) || chdir(Folder) ||
+		mkdir("sub", 0700) || mkdir(".kube", 0700))
+		return -1;
+	setenv("HOME", Folder, 1);
+	write_file(".kube/config", "");
+	write_file(".kube/staging-config", "");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	static const char *const Files[] = {"porter.ini", "sub/porter.ini", "sub/kube",
+		"a\x1b[2J.ini", ".kube/config", ".kube/staging-config"};
+	(void)state;
+	for (size_t i = 0; i < sizeof Files / sizeof *Files; i++)
+		unlink(Files[i]);
+	return rmdir("sub") || rmdir(".kube") || chdir(Start) || rmdir(Folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(loads_the_example),
+		cmocka_unit_test(finds_every_key_in_the_example),
+		cmocka_unit_test(has_defaults),
+		cmocka_unit_test(takes_every_setting),
+		cmocka_unit_test(takes_paths_from_the_file_s_folder),
+		cmocka_unit_test(says_what_is_wrong_and_where),
+		cmocka_unit_test(tells_five_mistakes_in_the_order_of_their_lines),
+		cmocka_unit_test(takes_the_names_that_kubernetes_takes),
+		cmocka_unit_test(stops_after_fifty),
+		cmocka_unit_test(says_why_a_file_cannot_be_read),
+		cmocka_unit_test(shows_no_control_characters),
+		cmocka_unit_test(reads_durations_as_go_writes_them),
+	};
+	return cmocka_run_group_tests_name("config", tests, set_up, tear_down);
+}

@@ -1,0 +1,428 @@
+/* pod.c on objects as an API server gives them: which port, which pod, and why
+ * none. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "json.h"
+#include "pod.h"
+
+static char Namespace[] = "shop", Name[] = "web";
+
+static struct k8s_ref ref(enum k8s_type type, uint16_t port)
+{
+	return (struct k8s_ref){.type = type, .namespace = Namespace, .name = Name, .port = port};
+}
+
+static struct document parse(const char *json)
+{
+	struct document doc = {0};
+	struct err e = {0};
+	if (!json_parse(&doc, json, strlen(json), &e))
+		fail_msg("%s: %s", e.text, json);
+	return doc;
+}
+
+/* ---- services ---- */
+
+#define SELECTOR     "\"selector\":{\"app\":\"web\"}"
+#define PORTS(ports) "{\"spec\":{" SELECTOR ",\"ports\":[" ports "]}}"
+
+static void finds_the_port_that_a_service_means(void **state)
+{
+	static const struct {
+		const char *service;
+		uint16_t port;
+		const char *name;
+	} Case[] = {
+		{PORTS("{\"port\":80,\"targetPort\":8080}"), 8080, ""},
+		{PORTS("{\"port\":80,\"protocol\":\"TCP\",\"targetPort\":\"http\"}"), 80, "http"},
+		{PORTS("{\"port\":80}"), 80, ""},
+		{PORTS("{\"port\":80,\"targetPort\":0}"), 80, ""},
+		{PORTS("{\"port\":443,\"targetPort\":1},{\"port\":80,\"targetPort\":2}"), 2, ""},
+		{PORTS("{\"port\":80,\"protocol\":\"UDP\",\"targetPort\":1},"
+		       "{\"port\":80,\"protocol\":\"TCP\",\"targetPort\":2}"),
+			2, ""},
+		{PORTS("{\"port\":80,\"targetPort\":2},"
+		       "{\"port\":80,\"protocol\":\"UDP\",\"targetPort\":1}"),
+			2, ""},
+		/* kubectl, pkg/util/service_port.go: headless ones keep their port. */
+		{"{\"spec\":{\"clusterIP\":\"None\"," SELECTOR
+		 ",\"ports\":[{\"port\":80,\"targetPort\":8080}]}}",
+			80, ""},
+		{"{\"spec\":{\"clusterIP\":\"None\"," SELECTOR
+		 ",\"ports\":[{\"port\":80,\"targetPort\":\"http\"}]}}",
+			80, ""},
+	};
+	const struct k8s_ref r = ref(K8S_SERVICE, 80);
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
+		struct document doc = parse(Case[i].service);
+		struct pod_rule rule;
+		struct err e = {0};
+		assert_true(pod_rule_of_service(&rule, &r, doc.root, &e));
+		assert_string_equal(rule.port_name, Case[i].name);
+		assert_int_equal(rule.port, Case[i].port);
+		assert_string_equal(rule.warning, "");
+		assert_false(rule.unready);
+		document_free(&doc);
+	}
+}
+
+static void warns_of_a_port_that_the_service_does_not_have(void **state)
+{
+	static const char *const Service[] = {
+		PORTS("{\"port\":80,\"targetPort\":9090}"),
+		PORTS(""),
+		"{\"spec\":{" SELECTOR ",\"ports\":null}}",
+	};
+	const struct k8s_ref r = ref(K8S_SERVICE, 9090);
+	(void)state;
+	for (size_t i = 0; i < sizeof Service / sizeof *Service; i++) {
+		struct document doc = parse(Service[i]);
+		struct pod_rule rule;
+		assert_true(pod_rule_of_service(&rule, &r, doc.root, NULL));
+		assert_int_equal(rule.port, 9090);
+		assert_string_equal(rule.warning,
+			"service 'web' has no port 9090: it is taken as the pod's port");
+		document_free(&doc);
+	}
+}
+
+static void refuses_services_that_lead_to_no_pods(void **state)
+{
+	static const struct {
+		const char *service, *text;
+	} Case[] = {
+		{"{\"spec\":{\"type\":\"ExternalName\",\"externalName\":\"a.example\"}}",
+			"service 'web' is of type ExternalName: it has no pods to forward to"},
+		{"{\"spec\":{\"ports\":[{\"port\":53}]}}",
+			"service 'web' has no selector: it has no pods to forward to"},
+		{"{\"spec\":{\"selector\":{},\"ports\":[{\"port\":53}]}}",
+			"service 'web' has no selector: it has no pods to forward to"},
+		{"[]", "service 'web' has no selector: it has no pods to forward to"},
+		{PORTS("{\"port\":53,\"protocol\":\"UDP\"}"),
+			"port 53 of service 'web' is UDP: only TCP can be forwarded"},
+		{PORTS("{\"port\":53,\"protocol\":\"SCTP\"}"),
+			"port 53 of service 'web' is SCTP: only TCP can be forwarded"},
+		{PORTS("{\"port\":53,\"targetPort\":65536}"),
+			"service 'web': targetPort of port 53 is no port"},
+		{PORTS("{\"port\":53,\"targetPort\":-1}"),
+			"service 'web': targetPort of port 53 is no port"},
+		{PORTS("{\"port\":53,\"targetPort\":\"\"}"),
+			"service 'web': targetPort of port 53 is no port"},
+		{PORTS("{\"port\":53,\"targetPort\":{}}"),
+			"service 'web': targetPort of port 53 is no port"},
+	};
+	const struct k8s_ref r = ref(K8S_SERVICE, 53);
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
+		struct document doc = parse(Case[i].service);
+		struct pod_rule rule;
+		struct err e = {0};
+		assert_false(pod_rule_of_service(&rule, &r, doc.root, &e));
+		assert_string_equal(e.text, Case[i].text);
+		assert_int_equal(e.kind, ERR_NOT_FOUND);
+		document_free(&doc);
+	}
+}
+
+/* ---- pods ---- */
+
+/* Metadata, status and containers of a pod; UIDs are "u-" and the name. */
+#define POD(name, day, meta, phase, ready, spec)                                                   \
+	"{\"metadata\":{\"name\":\"" name "\",\"uid\":\"u-" name                                   \
+	"\",\"creationTimestamp\":\"2026-01-" day "T00:00:00Z\"" meta "},\"spec\":{" spec          \
+	"},\"status\":{\"phase\":\"" phase                                                         \
+	"\",\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"True\"},"                      \
+	"{\"type\":\"Ready\",\"status\":\"" ready "\"}]}}"
+#define READY(name, day)   POD(name, day, "", "Running", "True", "")
+#define UNREADY(name, day) POD(name, day, "", "Running", "False", "")
+#define GOING(name, day)                                                                           \
+	POD(name, day, ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"", "Running", "True", "")
+
+/* How one choice is made. */
+struct given {
+	enum k8s_type type;
+	bool unready;
+	const char *in_use, *port_name;
+	const char *distrusted[4]; /* first noted first */
+	const char *pods;
+	const char *want; /* "name:port", "-" for none, and the error's text */
+};
+
+static void assert_chosen(const struct given *g)
+{
+	char pods[4096], got[1024], chosen[300] = "-";
+	snprintf(pods, sizeof pods, "[%s]", g->pods);
+	struct document doc = parse(pods);
+	const struct k8s_ref r = ref(g->type, 80);
+	struct pod_rule rule = pod_rule_of_name(&r);
+	rule.unready = g->unready || g->type == K8S_POD;
+	snprintf(rule.port_name, sizeof rule.port_name, "%s", g->port_name ? g->port_name : "");
+	struct pod_distrust distrust = {0};
+	for (size_t i = 0; i < 4 && g->distrusted[i]; i++)
+		pod_distrust(&distrust, g->distrusted[i]);
+	struct pod_choice choice = {
+		.rule = &rule, .uid = g->in_use ? g->in_use : "", .distrust = &distrust};
+	for (const struct value *p = value_first(doc.root); p; p = value_next(doc.root, p))
+		pod_consider(&choice, p);
+	struct err e = {0};
+	const struct k8s_pod *pod = pod_chosen(&choice, &e);
+	if (pod)
+		snprintf(chosen, sizeof chosen, "%s:%u", pod->name, pod->port);
+	snprintf(got, sizeof got, "%s%s%s", chosen, e.kind ? " " : "", e.text);
+	assert_string_equal(got, g->want);
+	document_free(&doc);
+}
+
+static void chooses_the_newest_that_serves(void **state)
+{
+	static const struct given Case[] = {
+		{.pods = READY("a", "01") "," READY("b", "03") "," READY("c", "02"),
+			.want = "b:80"},
+		{.pods = READY("a", "01") "," UNREADY("b", "03") "," GOING("c", "04"),
+			.want = "a:80"},
+		{.pods = READY("b", "01") "," READY("a", "01") "," READY("c", "01"),
+			.want = "a:80"},
+		/* Running will do; Ready is better. */
+		{.unready = true,
+			.pods = UNREADY("a", "03") "," READY("b", "01") "," READY("c", "02"),
+			.want = "c:80"},
+		{.unready = true, .pods = UNREADY("a", "03") "," GOING("b", "04"), .want = "a:80"},
+		/* A node that was lost: its pods' conditions say True until it is known. */
+		{.pods = POD("a", "02", "", "Unknown", "True", "") "," READY("b", "01"),
+			.want = "b:80"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
+		assert_chosen(&Case[i]);
+}
+
+static void stays_with_the_one_in_use_while_it_serves(void **state)
+{
+	static const struct given Case[] = {
+		{.in_use = "u-a", .pods = READY("a", "01") "," READY("b", "02"), .want = "a:80"},
+		{.in_use = "u-a", .pods = UNREADY("a", "01") "," READY("b", "02"), .want = "b:80"},
+		{.in_use = "u-a", .pods = READY("b", "02") "," GOING("a", "01"), .want = "b:80"},
+		{.in_use = "u-a", .pods = READY("b", "02") "," READY("a", "01"), .want = "a:80"},
+		{.in_use = "u-x", .pods = READY("a", "01") "," READY("b", "02"), .want = "b:80"},
+		{.in_use = "u-a",
+			.unready = true,
+			.pods = UNREADY("a", "01") "," READY("b", "02"),
+			.want = "a:80"},
+		/* None at hand: as long as it runs, with the reason. */
+		{.in_use = "u-a",
+			.pods = GOING("a", "01") "," UNREADY("b", "02"),
+			.want = "a:80 no ready pod: 0 of 2 ready"},
+		{.in_use = "u-a",
+			.pods = POD("a", "01", "", "Failed", "False", "") "," UNREADY("b", "02"),
+			.want = "- no ready pod: 0 of 1 ready"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
+		assert_chosen(&Case[i]);
+}
+
+static void says_why_there_is_none(void **state)
+{
+	static const struct given Case[] = {
+		{.pods = "", .want = "- no ready pod: service 'web' has no pods"},
+		{.pods = UNREADY("a", "01") "," GOING("b", "01") "," POD(
+			 "c", "01", "", "Pending", "False", ""),
+			.want = "- no ready pod: 0 of 3 ready"},
+		{.pods = POD("a", "01", "", "Succeeded", "False", ""),
+			.want = "- no ready pod: service 'web' has no pods"},
+		{.type = K8S_POD, .pods = "", .want = "- pods \"web\" not found"},
+		{.type = K8S_POD,
+			.pods = POD("web", "01", "", "Pending", "False", ""),
+			.want = "- pod 'web' is not running: its phase is Pending"},
+		{.type = K8S_POD, .pods = GOING("web", "01"), .want = "- pod 'web' is terminating"},
+		{.type = K8S_POD,
+			.in_use = "u-web",
+			.pods = GOING("web", "01"),
+			.want = "web:80 pod 'web' is terminating"},
+		{.type = K8S_POD, .pods = UNREADY("web", "01"), .want = "web:80"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
+		assert_chosen(&Case[i]);
+}
+
+#define PORT(name, number, protocol)                                                               \
+	"{\"name\":\"" name "\",\"containerPort\":" number ",\"protocol\":\"" protocol "\"}"
+#define WITH(name, day, spec) POD(name, day, "", "Running", "True", spec)
+#define CONTAINER(ports)      "\"containers\":[{},{\"ports\":[" ports "]}]"
+#define INIT(policy, ports)   "\"initContainers\":[{" policy "\"ports\":[" ports "]}]"
+#define SIDECAR(ports)        INIT("\"restartPolicy\":\"Always\",", ports)
+
+static void finds_a_named_port_in_the_pods_containers(void **state)
+{
+	static const struct given Case[] = {
+		{.pods = WITH("a", "01",
+			 CONTAINER(PORT("x", "1", "TCP") "," PORT("http", "8080", "TCP"))),
+			.want = "a:8080"},
+		{.pods = WITH("a", "01", CONTAINER("{\"name\":\"http\",\"containerPort\":8081}")),
+			.want = "a:8081"},
+		{.pods = WITH("a", "01",
+			 CONTAINER(PORT("http", "1", "UDP")) "," SIDECAR(PORT("http", "2", "TCP"))),
+			.want = "a:2"},
+		{.pods = WITH("a", "01",
+			 SIDECAR(PORT("http", "2", "TCP")) "," CONTAINER(PORT("http", "3", "TCP"))),
+			.want = "a:3"},
+		{.pods = WITH("a", "01", INIT("", PORT("http", "2", "TCP"))),
+			.want = "- pod 'a' has no TCP port named 'http'"},
+		{.pods = WITH("a", "01", CONTAINER(PORT("http", "65536", "TCP"))),
+			.want = "- pod 'a' has no TCP port named 'http'"},
+		/* In a rollout that renames a port the older pods are the ones to take. */
+		{.pods = WITH("old", "01", CONTAINER(PORT("http", "8", "TCP"))) "," WITH(
+			 "new", "02", CONTAINER(PORT("web", "9", "TCP"))),
+			.want = "old:8"},
+		{.pods = UNREADY("a", "01"), .want = "- no ready pod: 0 of 1 ready"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
+		struct given g = Case[i];
+		g.port_name = "http";
+		assert_chosen(&g);
+	}
+}
+
+static void refuses_ports_of_a_pod_that_are_udp_only(void **state)
+{
+	static const struct given Case[] = {
+		{.type = K8S_POD,
+			.pods = WITH("web", "01", CONTAINER(PORT("dns", "80", "UDP"))),
+			.want = "- port 80 of pod 'web' is not TCP: only TCP can be forwarded"},
+		{.type = K8S_POD,
+			.pods = WITH("web", "01",
+				CONTAINER(
+					PORT("dns", "80", "UDP") "," PORT("dns-tcp", "80", "TCP"))),
+			.want = "web:80"},
+		{.type = K8S_POD,
+			.pods = WITH("web", "01", CONTAINER(PORT("dns", "81", "UDP"))),
+			.want = "web:80"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
+		assert_chosen(&Case[i]);
+}
+
+static void takes_distrusted_ones_last_the_first_noted_first(void **state)
+{
+	static const struct given Case[] = {
+		{.distrusted = {"u-b"},
+			.pods = READY("a", "01") "," READY("b", "02"),
+			.want = "a:80"},
+		{.in_use = "u-b",
+			.distrusted = {"u-b"},
+			.pods = READY("a", "01") "," READY("b", "02"),
+			.want = "a:80"},
+		{.distrusted = {"u-a", "u-b"},
+			.pods = READY("a", "01") "," READY("b", "02"),
+			.want = "a:80"},
+		{.in_use = "u-a",
+			.distrusted = {"u-a", "u-b", "u-a"},
+			.pods = READY("a", "01") "," READY("b", "02"),
+			.want = "b:80"},
+		{.distrusted = {"u-a"},
+			.pods = READY("a", "01") "," UNREADY("b", "02"),
+			.want = "a:80"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
+		assert_chosen(&Case[i]);
+}
+
+static void forgets_the_first_of_too_many_distrusted(void **state)
+{
+	struct pod_distrust d = {0};
+	char uid[8];
+	(void)state;
+	for (unsigned i = 0; i <= POD_DISTRUSTED; i++) {
+		snprintf(uid, sizeof uid, "u-%u", i);
+		assert_true(pod_distrust(&d, uid));
+		assert_false(pod_distrust(&d, uid));
+	}
+	assert_int_equal(d.count, POD_DISTRUSTED);
+	assert_string_equal(d.uid[0], "u-1");
+	assert_true(pod_distrust(&d, "u-0"));
+}
+
+/* Names go into paths: what is no name is no pod. */
+static void knows_which_runtimes_pass_a_half_close(void **state)
+{
+	static const struct {
+		const char *statuses;
+		bool passes;
+	} Case[] = {
+		{"[{\"containerID\":\"docker://abc\"}]", true},
+		{"[{\"containerID\":\"containerd://abc\"}]", false},
+		{"[{\"containerID\":\"cri-o://abc\"}]", false},
+		{"[{}]", false},
+		{"[]", false},
+	};
+	const struct k8s_ref r = ref(K8S_POD, 80);
+	const struct pod_rule rule = pod_rule_of_name(&r);
+	const struct pod_distrust none = {0};
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
+		struct pod_choice choice = {.rule = &rule, .uid = "", .distrust = &none};
+		struct err e = {0};
+		char text[512];
+		snprintf(text, sizeof text,
+			"{\"metadata\":{\"name\":\"web\",\"uid\":\"1\"},"
+			"\"status\":{\"phase\":\"Running\",\"containerStatuses\":%s}}",
+			Case[i].statuses);
+		struct document doc = parse(text);
+		pod_consider(&choice, doc.root);
+		const struct k8s_pod *pod = pod_chosen(&choice, &e);
+		assert_non_null(pod);
+		assert_int_equal(pod->passes_half_close, Case[i].passes);
+		document_free(&doc);
+	}
+}
+
+static void passes_over_what_is_no_pod(void **state)
+{
+	static const char *const Odd[] = {
+		"null",
+		"[]",
+		"{}",
+		"{\"metadata\":[],\"spec\":1,\"status\":\"\"}",
+		READY("", "01"),
+		READY("a/../b", "01"),
+		READY("a b", "01"),
+		READY("a\\r\\nX-Evil: 1", "01"),
+		"{\"metadata\":{\"name\":1},\"status\":{\"phase\":\"Running\",\"conditions\":3}}",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Odd / sizeof *Odd; i++) {
+		struct given g = {.pods = Odd[i]};
+		g.want = i == 8 ? "- no ready pod: 0 of 1 ready"
+				: "- no ready pod: service 'web' has no pods";
+		assert_chosen(&g);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_the_port_that_a_service_means),
+		cmocka_unit_test(warns_of_a_port_that_the_service_does_not_have),
+		cmocka_unit_test(refuses_services_that_lead_to_no_pods),
+		cmocka_unit_test(chooses_the_newest_that_serves),
+		cmocka_unit_test(stays_with_the_one_in_use_while_it_serves),
+		cmocka_unit_test(says_why_there_is_none),
+		cmocka_unit_test(finds_a_named_port_in_the_pods_containers),
+		cmocka_unit_test(refuses_ports_of_a_pod_that_are_udp_only),
+		cmocka_unit_test(takes_distrusted_ones_last_the_first_noted_first),
+		cmocka_unit_test(forgets_the_first_of_too_many_distrusted),
+		cmocka_unit_test(knows_which_runtimes_pass_a_half_close),
+		cmocka_unit_test(passes_over_what_is_no_pod),
+	};
+	return cmocka_run_group_tests_name("pod", tests, NULL, NULL);
+}

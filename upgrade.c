@@ -1,0 +1,213 @@
+/* The port-forward upgrade: one request on a connection of its own, and either
+ * a 101 that proves the server understood it, or a refusal in words. */
+#include "upgrade.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base64.h"
+#include "http.h"
+#include "loop.h"
+#include "mem.h"
+#include "random.h"
+#include "ws.h"
+
+static const char Protocol[] = "SPDY/3.1+portforward.k8s.io";
+
+struct upgrade {
+	struct cluster *cluster;
+	void (*on)(void *owner, struct conn *conn, const struct err *e);
+	void *owner;
+	struct conn *conn;
+	struct err err;
+	char *path;
+	char key[WS_KEY_LEN + 1];
+	struct buf in; /* the head as it comes; then a refusal's body */
+	int status;    /* of a refusal whose body is being read */
+	struct http_body body;
+	struct timer limit;
+};
+
+static void free_upgrade(void *p)
+{
+	struct upgrade *u = p;
+	buf_free(&u->in);
+	cluster_drop(u->cluster);
+	free(u->path);
+	free(u);
+}
+
+void upgrade_cancel(struct upgrade *u)
+{
+	if (u->conn)
+		conn_close(u->conn);
+	timer_stop(&u->limit);
+	loop_free_later(u, free_upgrade);
+}
+
+static void finish(struct upgrade *u, struct conn *conn)
+{
+	if (conn)
+		u->conn = NULL;
+	upgrade_cancel(u);
+	u->on(u->owner, conn, conn ? NULL : &u->err);
+}
+
+static void fail(struct upgrade *u, enum err_kind kind, int code, const char *why)
+{
+	err_set(&u->err, kind, code, "cluster '%s': %s", cluster_name(u->cluster), why);
+	finish(u, NULL);
+}
+
+static void fail_by(struct upgrade *u, const struct err *cause)
+{
+	fail(u, cause->kind, cause->code, cause->text);
+}
+
+static void send_request(struct upgrade *u)
+{
+	struct buf out = {0};
+	uint8_t nonce[16];
+	random_bytes(nonce, sizeof nonce);
+	base64_encode(u->key, nonce, sizeof nonce);
+	if (!cluster_put_request(u->cluster, &out, "GET", u->path, &u->err)) {
+		buf_free_wiped(&out);
+		finish(u, NULL);
+		return;
+	}
+	buf_print(&out,
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
+		u->key, Protocol);
+	conn_put(u->conn, buf_data(&out), buf_len(&out));
+	buf_free_wiped(&out);
+}
+
+/* RFC 6455, 4.1: what a client must check of a 101.  NULL if all is well. */
+static const char *what_is_wrong(const struct upgrade *u, const struct http_head *head)
+{
+	struct span v;
+	char accept[WS_ACCEPT_LEN + 1];
+	ws_accept(accept, u->key);
+	if (!http_has_token(head, "Upgrade", "websocket") ||
+		!http_has_token(head, "Connection", "upgrade"))
+		return "the server switched to something that is not WebSocket";
+	if (!http_field(head, "Sec-WebSocket-Accept", &v) || !span_is(v, accept))
+		return "the server answered a WebSocket request that was not ours";
+	if (!http_field(head, "Sec-WebSocket-Protocol", &v) || !span_is(v, Protocol))
+		return "the server chose another protocol than SPDY/3.1+portforward.k8s.io";
+	if (http_field(head, "Sec-WebSocket-Extensions", &v))
+		return "the server wants WebSocket extensions that were not offered";
+	return NULL;
+}
+
+static void finish_refused(struct upgrade *u)
+{
+	api_refusal(&u->err, u->status, buf_data(&u->in), buf_len(&u->in));
+	finish(u, NULL);
+}
+
+static void read_refusal(struct upgrade *u, const uint8_t *p, size_t n)
+{
+	struct http_event ev = {.type = HTTP_DATA};
+	size_t used = 0;
+	while (ev.type == HTTP_DATA) {
+		used += http_body_read(&u->body, p + used, n - used, &ev);
+		if (ev.type == HTTP_DATA)
+			buf_put(&u->in, ev.data, ev.length);
+	}
+	conn_eat(u->conn, used);
+	if (ev.type != HTTP_MORE || buf_len(&u->in) > UPGRADE_REFUSAL_MAX)
+		finish_refused(u);
+}
+
+static void begin_refusal(struct upgrade *u, const struct http_head *head)
+{
+	u->status = head->status;
+	http_body_begin(&u->body, head);
+	buf_eat(&u->in, buf_len(&u->in));
+	read_refusal(u, buf_data(&u->in), 0); /* a body of no bytes ends here */
+}
+
+/* Takes bytes up to the end of the head, and not one more. */
+static void read_head(struct upgrade *u, const uint8_t *p, size_t n)
+{
+	struct http_head head;
+	size_t before = buf_len(&u->in);
+	buf_put(&u->in, p, n);
+	ptrdiff_t used = http_read_head(&head, buf_data(&u->in), buf_len(&u->in));
+	if (used < 0) {
+		fail(u, ERR_PROTOCOL, 0, "the server's answer is not HTTP");
+		return;
+	}
+	conn_eat(u->conn, used ? (size_t)used - before : n);
+	if (!used)
+		return;
+	if (head.status == 101) {
+		const char *wrong = what_is_wrong(u, &head);
+		if (wrong)
+			fail(u, ERR_PROTOCOL, 0, wrong);
+		else
+			finish(u, u->conn);
+	} else if (head.status >= 200) {
+		begin_refusal(u, &head);
+	} else {
+		buf_eat(&u->in, buf_len(&u->in));
+	}
+}
+
+static void on_conn(void *owner, enum conn_event event)
+{
+	struct upgrade *u = owner;
+	uint8_t *p;
+	size_t n;
+	switch (event) {
+	case CONN_OPEN:
+		send_request(u);
+		break;
+	case CONN_IN:
+		while (u->conn && (n = conn_peek(u->conn, &p)))
+			(u->status ? read_refusal : read_head)(u, p, n);
+		break;
+	case CONN_ROOM:
+		break;
+	case CONN_EOF:
+	case CONN_FAIL:
+		if (u->status)
+			finish_refused(u);
+		else if (event == CONN_FAIL)
+			fail_by(u, conn_error(u->conn));
+		else
+			fail(u, ERR_NETWORK, 0,
+				"the server closed the connection without an answer");
+		break;
+	}
+}
+
+static void on_limit(struct timer *timer)
+{
+	struct upgrade *u = OWNER_OF(timer, struct upgrade, limit);
+	if (u->status)
+		finish_refused(u);
+	else
+		fail(u, ERR_NETWORK, ETIMEDOUT, "no answer to the port-forward request in 15 s");
+}
+
+struct upgrade *upgrade_start(const struct upgrade_spec *spec,
+	void (*on)(void *owner, struct conn *conn, const struct err *e), void *owner)
+{
+	struct upgrade *u = mem_new(sizeof *u);
+	struct buf path = {0};
+	buf_print(&path, "/api/v1/namespaces/%s/pods/%s/portforward?ports=%u", spec->namespace,
+		spec->pod, spec->port);
+	*u = (struct upgrade){.cluster = cluster_share(spec->cluster),
+		.on = on,
+		.owner = owner,
+		.path = mem_dup_n(buf_data(&path), buf_len(&path)),
+		.limit.on = on_limit};
+	buf_free(&path);
+	u->conn = cluster_connect(u->cluster, on_conn, u);
+	timer_after(&u->limit, API_CONNECT_MS + UPGRADE_LIMIT_MS);
+	return u;
+}

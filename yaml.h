@@ -1,0 +1,14 @@
+/* YAML 1.2 as kubeconfigs use it: block and flow style, plain, quoted and block
+ * scalars, comments, CRLF, a byte order mark, and every JSON text.
+ *
+ * Refused by name, never guessed: anchors and aliases, tags, directives,
+ * several documents, complex and merge keys, tabs that indent, a key that
+ * occurs twice, VALUE_DEPTH_MAX levels.  Plain scalars are typed by the core
+ * schema (10.3.2).
+ */
+#pragma once
+#include "err.h"
+#include "value.h"
+
+/* As json_parse().  An empty text is null. */
+bool yaml_parse(struct document *doc, const char *p, size_t n, struct err *e);
