@@ -13,7 +13,7 @@ L0 = base64 buf err exit hash log mem nearest random text
 L1 = child loop peer
 L2 = http inifile json spdy value ws yaml yaml_scalar
 L3 = conn der dial pem pki tls x509
-L4 = api credential k8s kubeconfig pod tunnel upgrade
+L4 = api channel credential k8s kubeconfig pod tunnel upgrade
 L5 = client config forward pool
 L6 = porter
 LAYERS = 0 1 2 3 4 5 6
@@ -122,13 +122,13 @@ run-fuzz: $(FUZZERS)
 
 lint:
 	$(PYTHON) tests/lint.py
-	clang-format --dry-run -Werror $(C_FILES)
+	@clang-format --dry-run -Werror $(C_FILES)
 	$(MAKE) WERROR=-Werror objects
 	$(MAKE) STATIC= WERROR=-Werror CC=gcc objects
 	$(MAKE) STATIC= WERROR=-Werror CC=clang objects
-	printf '%s\n' *.c | xargs -P $$(nproc) -I{} clang-tidy --quiet {} -- $(FLAGS)
+	printf '%s\n' *.c | xargs -P $$(nproc) -I{} clang-tidy --quiet {} -- $(FLAGS) 2>/dev/null
 format:
-	clang-format -i $(C_FILES)
+	@clang-format -i $(C_FILES)
 objects: $(OBJECTS) $(if $(STATIC),,$(UNITS:=.o) $(FUZZERS:=.o))
 
 deps:

@@ -32,6 +32,7 @@ struct cluster {
 	const struct tls_anchors *anchors; /* those or the system's */
 	struct tls_identity *identity;
 	struct api_limits limits;
+	enum transport asked, known; /* AUTO: none is */
 	struct link link[API_CALLS];
 	struct api_call *waiting; /* first come first */
 	struct task begin;        /* calls, as far as there are links for them */
@@ -152,6 +153,21 @@ void cluster_limit(struct cluster *c, const struct api_limits *limits)
 	c->limits = *limits;
 }
 
+enum transport cluster_transport(const struct cluster *c)
+{
+	return c->asked ? c->asked : c->known;
+}
+
+void cluster_ask_transport(struct cluster *c, enum transport t)
+{
+	c->asked = t;
+}
+
+void cluster_learn_transport(struct cluster *c, enum transport t)
+{
+	c->known = t;
+}
+
 struct conn *cluster_connect(
 	struct cluster *c, void (*on)(void *owner, enum conn_event), void *owner)
 {
@@ -197,6 +213,7 @@ bool cluster_put_request(
 
 /* ---- the end of a call ---- */
 
+/* Returns whether the body has the server's words. */
 static bool refusal(struct err *e, int status, const struct value *body)
 {
 	const char *kind = value_text(value_get(body, "kind"));
@@ -204,19 +221,21 @@ static bool refusal(struct err *e, int status, const struct value *body)
 	bool told = kind && !strcmp(kind, "Status") && message && *message;
 	enum err_kind what = err_of_status(status);
 	if (!told)
-		return err_set(e, what, status, "server answered with HTTP status %d", status);
-	if (what == ERR_UNAUTHORIZED)
-		return err_set(
-			e, what, status, "server refuses the user's credentials: %s", message);
-	return err_set(e, what, status, "%s", message);
+		err_set(e, what, status, "server answered with HTTP status %d", status);
+	else if (what == ERR_UNAUTHORIZED)
+		err_set(e, what, status, "server refuses the user's credentials: %s", message);
+	else
+		err_set(e, what, status, "%s", message);
+	return told;
 }
 
-void api_refusal(struct err *e, int status, const uint8_t *body, size_t n)
+bool api_refusal(struct err *e, int status, const uint8_t *body, size_t n)
 {
 	struct document doc = {0};
 	json_parse(&doc, (const char *)body, n, NULL);
-	refusal(e, status, doc.root);
+	bool told = refusal(e, status, doc.root);
 	document_free(&doc);
+	return told;
 }
 
 static bool may_keep(const struct cluster *c)

@@ -16,12 +16,28 @@
 
 struct cluster;
 
+/* How a port-forward is carried. */
+enum transport {
+	TRANSPORT_AUTO,      /* the first of the others that the server takes */
+	TRANSPORT_WEBSOCKET, /* SPDY/3.1 inside WebSocket: since Kubernetes 1.31 */
+	TRANSPORT_SPDY,      /* SPDY/3.1 as it is: deprecated, and everywhere */
+	TRANSPORT_V4,        /* v4.channel.k8s.io: a WebSocket for each connection */
+};
+
 /* Takes the kubeconfig over and decodes its certificates; counts one user.
  * NULL with *e set ("cluster 'prod': ..."); the kubeconfig is freed then, too. */
 struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *e);
 struct cluster *cluster_share(struct cluster *c); /* one more user */
 void cluster_drop(struct cluster *c);             /* the last one frees */
 const char *cluster_name(const struct cluster *c);
+
+/* The transport to use: the one that is asked for; else the one that is known to
+ * work here; else TRANSPORT_AUTO. */
+enum transport cluster_transport(const struct cluster *c);
+void cluster_ask_transport(struct cluster *c, enum transport t);
+
+/* Remembers what works; TRANSPORT_AUTO forgets it, after a failure. */
+void cluster_learn_transport(struct cluster *c, enum transport t);
 
 /* Starts a connection of its own to the API server, for an upgrade; its owner
  * shares the cluster for as long.  conn_error() does not name the cluster. */
@@ -68,5 +84,6 @@ struct api_call *api_get(struct cluster *c, const char *path,
 void api_cancel(struct api_call *call); /* before `on`, which is then not called */
 
 /* What a refusal says: kind and code by status, text by the Status object in the
- * body where there is one.  The text does not name the cluster. */
-void api_refusal(struct err *e, int status, const uint8_t *body, size_t n);
+ * body where there is one.  The text does not name the cluster.  Returns whether
+ * the words are the server's: it was Kubernetes that refused, not a proxy. */
+bool api_refusal(struct err *e, int status, const uint8_t *body, size_t n);

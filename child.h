@@ -41,6 +41,8 @@ struct child_end {
 
 /* Starts it.  `on` is called once, from the loop, when it has ended and its
  * output is read, or could not be started; the child is freed behind that.
+ * Others that it left behind with its output open are waited for until the limit
+ * and killed then; the end that is told is still the child's own.
  * Spec is copied, argv and env need not outlive the call. */
 struct child *child_start(
 	const struct child_spec *spec, void (*on)(void *owner, struct child_end *end), void *owner);

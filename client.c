@@ -248,27 +248,41 @@ static void reach_eof(struct client *c)
 	pass_eof_on(c, LOOK_FIRST_MS);
 }
 
+/* As channel_pull(), for as long as what is sent may have to be sent again. */
+static ssize_t pull_and_keep(struct client *c, bool *drained)
+{
+	uint8_t *p;
+	size_t room = channel_room(c->channel, &p);
+	if (!room) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	ssize_t n = recv(c->io.fd, p, room, 0);
+	*drained = n < (ssize_t)room;
+	if (n > 0) {
+		keep_early(c, p, (size_t)n);
+		channel_push(c->channel, (size_t)n);
+	}
+	return n;
+}
+
 /* Moves bytes from the socket straight into the frame that carries them.
  * Returns the bytes moved; 0: no more now, or the client is no more. */
 static size_t move_some(struct client *c)
 {
-	uint8_t *p;
-	size_t room = channel_room(c->channel, &p);
-	if (!room)
-		return 0;
-	ssize_t n = recv(c->io.fd, p, room, 0);
+	bool drained;
+	ssize_t n = c->heard || c->early_full ? channel_pull(c->channel, c->io.fd, &drained)
+					      : pull_and_keep(c, &drained);
 	if (n > 0) {
-		keep_early(c, p, (size_t)n);
-		channel_push(c->channel, (size_t)n);
 		c->up += (uint64_t)n;
-		c->readable = (size_t)n == room || c->hangup;
+		c->readable = c->hangup || !drained;
 		return (size_t)n;
 	}
 	if (n == 0)
 		reach_eof(c);
 	else if (errno == EAGAIN)
 		c->readable = false;
-	else if (errno != EINTR)
+	else if (errno != EINTR && errno != ENOBUFS)
 		client_broke(c, errno);
 	return 0;
 }
@@ -340,7 +354,7 @@ static void on_finished(void *owner)
 
 static bool may_try_again(const struct client *c, enum channel_how how)
 {
-	return how == CHANNEL_POD_GONE && !c->heard && !c->early_full;
+	return (how == CHANNEL_POD_GONE || how == CHANNEL_UNOPENED) && !c->heard && !c->early_full;
 }
 
 static void on_end(void *owner, enum channel_how how, const struct err *e)
@@ -352,7 +366,7 @@ static void on_end(void *owner, enum channel_how how, const struct err *e)
 		c->eof_passed = false;
 		set_state(c, HELD);
 		timer_after(&c->timer, c->hold_ms);
-		c->ops->held_again(c->owner, c->pod);
+		c->ops->held_again(c->owner, how, c->pod);
 		return;
 	}
 	c->how = how;

@@ -37,8 +37,8 @@ struct client_end {
 /* What the owner is told, from the loop only. */
 struct client_ops {
 	/* Its channel never reached the application, and nothing is lost yet: it is
-	 * held again.  Told which pod it was. */
-	void (*held_again)(void *owner, const char *pod);
+	 * held again.  Told how the channel ended, and which pod it was. */
+	void (*held_again)(void *owner, enum channel_how how, const char *pod);
 	/* It is no more. */
 	void (*gone)(void *owner, const struct client_end *end);
 };

@@ -156,7 +156,7 @@ static void read_text(const struct field *f, void *to)
 
 static void read_log(const struct field *f, void *to)
 {
-	replace(to, *f->text ? kubeconfig_path(f->text, NULL) : mem_dup(""));
+	replace(to, kubeconfig_path(f->text, NULL));
 }
 
 static void read_kubeconfig(const struct field *f, void *to)

@@ -217,6 +217,11 @@ size_t conn_peek(struct conn *c, uint8_t **p)
 	return tls_peek(c->tls, p);
 }
 
+bool conn_has_more(const struct conn *c)
+{
+	return c->tls && c->in_n;
+}
+
 void conn_eat(struct conn *c, size_t n)
 {
 	if (c->closed)

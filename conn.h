@@ -43,6 +43,9 @@ void conn_pass(struct conn *c, void (*on)(void *owner, enum conn_event), void *o
 size_t conn_peek(struct conn *c, uint8_t **p);
 void conn_eat(struct conn *c, size_t n);
 
+/* Whether more has come in than the bytes that conn_peek() has last given. */
+bool conn_has_more(const struct conn *c);
+
 /* Bytes to send: room for `least` or more behind those that were pushed (0:
  * CONN_ROOM will follow), and how much of it was filled.  What was pushed
  * leaves at the end of the turn, together. */

@@ -222,7 +222,8 @@ static int lookup_in_child(void *host)
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list;
 	int error = getaddrinfo(host, NULL, &hints, &list);
 	if (error) {
-		dprintf(STDERR_FILENO, "%s", gai_strerror(error));
+		dprintf(STDERR_FILENO, "%s",
+			error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
 		return error == EAI_NONAME ? 1 : 2;
 	}
 	for (struct addrinfo *i = list; i; i = i->ai_next) {
@@ -243,6 +244,21 @@ static int lookup_in_child(void *host)
 	return 0;
 }
 
+static void lookup_failed(struct dial *d, struct child_end *end)
+{
+	bool started = end->how != CHILD_NOT_STARTED;
+	buf_put(&end->err, "", 1);
+	const char *why = (const char *)buf_data(&end->err);
+	if (!started)
+		why = strerror(end->value);
+	else if (end->how == CHILD_TIMED_OUT)
+		why = "no answer";
+	else if (!*why)
+		why = "it has no address";
+	err_set(&d->err, started ? ERR_NETWORK : ERR_LOCAL, started ? 0 : end->value,
+		"cannot look up host '%s': %s", d->host, why);
+}
+
 static void on_lookup(void *owner, struct child_end *end)
 {
 	struct dial *d = owner;
@@ -253,8 +269,7 @@ static void on_lookup(void *owner, struct child_end *end)
 		add_address(d, a.family, a.bytes, a.scope);
 	}
 	if (!d->addresses)
-		err_set(&d->err, ERR_NETWORK, 0, "cannot look up host '%s': %.*s", d->host,
-			(int)buf_len(&end->err), (const char *)buf_data(&end->err));
+		lookup_failed(d, end);
 	interleave(d->address, d->addresses);
 	try_next(d);
 }

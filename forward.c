@@ -219,12 +219,12 @@ static const struct pool_ops Pool_ops = {.room = on_pool_room, .lost = on_pool_l
 
 /* The runtime says that the pod is gone, whatever the API says: no connection
  * goes there any more. */
-static void on_held_again(void *owner, const char *pod)
+static void on_held_again(void *owner, enum channel_how how, const char *pod)
 {
 	struct forward *f = owner;
 	const struct k8s_pod *used = k8s_pod(f->target);
 	struct err e = {0};
-	if (!used || strcmp(used->name, pod))
+	if (how != CHANNEL_POD_GONE || !used || strcmp(used->name, pod))
 		return;
 	err_set(&e, ERR_NETWORK, 0, "pod %s is gone", pod);
 	pool_use(f->pool, NULL);
@@ -255,6 +255,7 @@ static void take(struct forward *f, int fd)
 {
 	static const int One = 1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &One, sizeof One);
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &One, sizeof One);
 	client_new(&f->clients, fd, f->all->hold_ms, &Client_ops, f);
 	if (f->state == FORWARD_FAILED)
 		clients_reset_held(&f->clients, &f->err);

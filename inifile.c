@@ -105,6 +105,8 @@ static const char *fault_of_text(struct span s)
 			return "the line is not UTF-8";
 		if (text_is_control(c) && c != '\t')
 			return "there is a control character in the line";
+		if (c == 0xfeff) /* nobody sees it, and inih would strip some */
+			return "there is a byte order mark inside the text";
 	}
 	return NULL;
 }

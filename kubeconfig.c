@@ -171,7 +171,7 @@ static bool get_bool(const struct source *s, const struct value *map, const char
 static bool decode(
 	const struct source *s, const struct value *v, const char *key, struct secret *to)
 {
-	size_t room = v->len / 4 * 3, len;
+	size_t room = (size_t)v->len / 4 * 3, len;
 	*to = (struct secret){.p = mem_new(room + 1), .n = room};
 	if (!base64_decode((uint8_t *)to->p, &len, v->text, v->len))
 		return refuse(s, v, "%s is not Base64", key);

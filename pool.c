@@ -34,12 +34,20 @@ static bool is_opening(const struct member *m)
 
 static bool takes_channels(const struct member *m)
 {
-	return !m->draining && tunnel_is_usable(m->tunnel) && !tunnel_is_stalled(m->tunnel);
+	return !m->draining && tunnel_is_ready(m->tunnel) && tunnel_is_usable(m->tunnel) &&
+	       !tunnel_is_stalled(m->tunnel);
 }
 
 static bool is_idle(const struct member *m)
 {
 	return takes_channels(m) && !tunnel_channels(m->tunnel);
+}
+
+/* v4 reaches the application at once, so its tunnels are opened when they are
+ * wanted, and carry one channel each. */
+static bool is_on_demand(const struct pool *p)
+{
+	return cluster_transport(p->cluster) == TRANSPORT_V4;
 }
 
 static unsigned count_if(const struct pool *p, bool (*is)(const struct member *))
@@ -98,7 +106,7 @@ static void tend(struct pool *p)
 	close_drained(p);
 	unsigned opening = count_if(p, is_opening), idle = count_if(p, is_idle);
 	unsigned useful = opening + count_if(p, takes_channels);
-	if (p->has_pod && !opening && !idle && useful < p->limit &&
+	if (p->has_pod && !is_on_demand(p) && !opening && !idle && useful < p->limit &&
 		p->count < p->limit + POOL_EXTRA && (!useful || !timer_is_set(&p->spare)))
 		open_one(p);
 	if (idle < 2)
@@ -132,7 +140,9 @@ static void lose(struct pool *p, struct member *m)
 	remove_member(p, m);
 	if (!counts)
 		return;
-	if (count_if(p, takes_channels) || count_if(p, is_opening)) {
+	if (is_on_demand(p) && e.kind == ERR_PROTOCOL && p->has_pod) {
+		p->ops->room(p->owner); /* this is the only transport that is left */
+	} else if (count_if(p, takes_channels) || count_if(p, is_opening)) {
 		timer_after(&p->spare, POOL_SPARE_MS);
 		tend(p);
 	} else {
@@ -170,9 +180,20 @@ void pool_use(struct pool *p, const struct k8s_pod *pod)
 	tend(p);
 }
 
+static struct channel *channel_of_its_own(
+	struct pool *p, const struct channel_ops *ops, void *owner)
+{
+	if (!p->has_pod || p->count >= POOL_V4_MAX)
+		return NULL;
+	open_one(p);
+	return channel_open(p->member[p->count - 1].tunnel, p->pod.port, ops, owner);
+}
+
 struct channel *pool_channel(struct pool *p, const struct channel_ops *ops, void *owner)
 {
 	struct member *best = NULL;
+	if (is_on_demand(p))
+		return channel_of_its_own(p, ops, owner);
 	for (unsigned i = 0; i < p->count; i++) {
 		struct member *m = &p->member[i];
 		if (takes_channels(m) &&
@@ -194,7 +215,7 @@ void pool_ping(struct pool *p)
 
 bool pool_is_ready(const struct pool *p)
 {
-	return count_if(p, takes_channels);
+	return is_on_demand(p) ? p->has_pod : count_if(p, takes_channels);
 }
 
 bool pool_passes_half_close(const struct pool *p)

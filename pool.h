@@ -14,6 +14,7 @@
 enum {
 	POOL_IDLE_MS = 60000, /* after which surplus idle tunnels are closed */
 	POOL_SPARE_MS = 5000, /* after which a spare that failed is tried again */
+	POOL_V4_MAX = 1024,   /* v4 tunnels: one a connection */
 	POOL_EXTRA = 64,      /* tunnels beyond the limit, while others are stalled or fenced */
 };
 

@@ -185,6 +185,13 @@ static enum exit_status open_forwards(void)
 	return all ? EXIT_OK : EXIT_PORT;
 }
 
+/* Remedies are indented: they belong to the line before. */
+static void print_errors(char *lines)
+{
+	for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n"))
+		fprintf(stderr, "%s%s\n", *line == ' ' ? "" : "Error: ", line);
+}
+
 static enum exit_status load_config(void)
 {
 	struct buf errors = {0};
@@ -192,7 +199,8 @@ static enum exit_status load_config(void)
 		return without_configuration();
 	if (config_load(&Run.config, Options.config, &errors))
 		return EXIT_OK;
-	fwrite(buf_data(&errors), 1, buf_len(&errors), stderr);
+	buf_put(&errors, "", 1);
+	print_errors((char *)buf_data(&errors));
 	buf_free(&errors);
 	return EXIT_CONFIG;
 }

@@ -1,5 +1,5 @@
 /* A tunnel: one upgraded connection to one pod, and the channels on it, each of
- * which carries one local connection (two SPDY streams).
+ * which carries one local connection (two SPDY streams; v4 has one for all).
  *
  * Knows what every frame and error of the other end means; does not know why a
  * tunnel is wanted, or what a channel's bytes are.
@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "k8s.h"
 #include "upgrade.h"
@@ -22,7 +23,8 @@ enum {
 	TUNNEL_QUEUE_ALL = 64 << 20, /* the same for the whole process */
 	TUNNEL_STALL_MS = 10000,     /* how long it may then hold up the others */
 	TUNNEL_BLOCKED_MS = 1000,    /* the server takes nothing: stalled */
-	TUNNEL_FRAME = 16384,        /* bytes of one frame to the server, at most */
+	TUNNEL_FRAME = 16384,        /* bytes of one frame that channel_push() sends, at most */
+	TUNNEL_PULL = 131072,        /* the same for channel_pull() */
 };
 
 enum tunnel_event {
@@ -31,7 +33,9 @@ enum tunnel_event {
 	TUNNEL_GONE,    /* tunnel_error() says why; channels were ended; only tunnel_close() now */
 };
 
-/* Opens one to `pod`.  `on` is called from the loop only.  Never NULL. */
+/* Opens one to `pod`.  `on` is called from the loop only.  Never NULL.  Where
+ * the cluster's transport is TRANSPORT_V4 the tunnel has one channel only, which
+ * may be opened at once, before it is ready. */
 struct tunnel *tunnel_open(const struct upgrade_spec *spec,
 	void (*on)(void *owner, struct tunnel *t, enum tunnel_event), void *owner);
 
@@ -48,7 +52,7 @@ void tunnel_fence(struct tunnel *t);
 void tunnel_ping(struct tunnel *t);
 
 bool tunnel_is_ready(const struct tunnel *t);   /* open, whether fenced or not */
-bool tunnel_is_usable(const struct tunnel *t);  /* ready and not fenced */
+bool tunnel_is_usable(const struct tunnel *t);  /* not fenced, and ready where it need be */
 bool tunnel_is_stalled(const struct tunnel *t); /* held up by a client or by the server */
 unsigned tunnel_channels(const struct tunnel *t);
 int64_t tunnel_round_trip_ms(const struct tunnel *t); /* of the last ping; -1: none yet */
@@ -59,6 +63,7 @@ const struct err *tunnel_error(const struct tunnel *t);
 enum channel_how {
 	CHANNEL_ENDED,    /* the application has closed; all it sent was given out */
 	CHANNEL_REFUSED,  /* nothing listens on the port */
+	CHANNEL_UNOPENED, /* its v4 tunnel could not be opened: the application saw nothing */
 	CHANNEL_POD_GONE, /* the pod has no network any more: it never reached the application */
 	CHANNEL_BROKE,    /* anything else; also when the tunnel is gone */
 };
@@ -81,6 +86,11 @@ struct channel *channel_open(
  * wait are served first come, first served), and how much of it was filled. */
 size_t channel_room(struct channel *c, uint8_t **p);
 void channel_push(struct channel *c, size_t n);
+
+/* Both at once: moves what the socket `fd` has to give into one frame, a large
+ * one where it has much; tells whether that was all there is.  Returns as recv(2)
+ * does; errno ENOBUFS: there is no room, ops->room will follow. */
+ssize_t channel_pull(struct channel *c, int fd, bool *drained);
 
 /* The local end has no more to send: FIN on the data stream. */
 void channel_finish(struct channel *c);

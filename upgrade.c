@@ -13,7 +13,19 @@
 #include "random.h"
 #include "ws.h"
 
-static const char Protocol[] = "SPDY/3.1+portforward.k8s.io";
+/* What is asked for: one row a transport. */
+static const struct ask {
+	const char *method, *upgrade, *protocol;
+	const char *fields; /* that follow "Upgrade: ...": key and protocol are put in */
+	const char *protocol_field;
+} Ask[] = {
+	[TRANSPORT_WEBSOCKET] = {"GET", "websocket", "SPDY/3.1+portforward.k8s.io",
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ", "Sec-WebSocket-Protocol"},
+	[TRANSPORT_SPDY] = {"POST", "SPDY/3.1", "portforward.k8s.io", "Content-Length: 0",
+		"X-Stream-Protocol-Version"},
+	[TRANSPORT_V4] = {"GET", "websocket", "v4.channel.k8s.io",
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ", "Sec-WebSocket-Protocol"},
+};
 
 struct upgrade {
 	struct cluster *cluster;
@@ -22,9 +34,11 @@ struct upgrade {
 	struct conn *conn;
 	struct err err;
 	char *path;
-	char key[WS_KEY_LEN + 1];
-	struct buf in; /* the head as it comes; then a refusal's body */
-	int status;    /* of a refusal whose body is being read */
+	enum transport transport; /* that is being tried */
+	bool may_fall_back;       /* to the next one */
+	char key[WS_KEY_LEN + 1]; /* "" for SPDY */
+	struct buf in;            /* the head as it comes; then a refusal's body */
+	int status;               /* of a refusal whose body is being read */
 	struct http_body body;
 	struct timer limit;
 };
@@ -54,8 +68,15 @@ static void finish(struct upgrade *u, struct conn *conn)
 	u->on(u->owner, conn, conn ? NULL : &u->err);
 }
 
+static void succeed(struct upgrade *u)
+{
+	cluster_learn_transport(u->cluster, u->transport);
+	finish(u, u->conn);
+}
+
 static void fail(struct upgrade *u, enum err_kind kind, int code, const char *why)
 {
+	cluster_learn_transport(u->cluster, TRANSPORT_AUTO);
 	err_set(&u->err, kind, code, "cluster '%s': %s", cluster_name(u->cluster), why);
 	finish(u, NULL);
 }
@@ -65,46 +86,106 @@ static void fail_by(struct upgrade *u, const struct err *cause)
 	fail(u, cause->kind, cause->code, cause->text);
 }
 
-static void send_request(struct upgrade *u)
+static void start_conn(struct upgrade *u);
+
+/* The server, or something before it, does not know this transport. */
+static void fall_back(struct upgrade *u, const char *why)
 {
-	struct buf out = {0};
-	uint8_t nonce[16];
-	random_bytes(nonce, sizeof nonce);
-	base64_encode(u->key, nonce, sizeof nonce);
-	if (!cluster_put_request(u->cluster, &out, "GET", u->path, &u->err)) {
-		buf_free_wiped(&out);
+	if (!u->may_fall_back) {
+		fail(u, ERR_PROTOCOL, 0, why);
+		return;
+	}
+	if (u->transport == TRANSPORT_SPDY) {
+		cluster_learn_transport(u->cluster, TRANSPORT_V4);
+		err_set(&u->err, ERR_PROTOCOL, 0, "cluster '%s': %s", cluster_name(u->cluster),
+			why);
 		finish(u, NULL);
 		return;
 	}
-	buf_print(&out,
-		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
-		u->key, Protocol);
-	conn_put(u->conn, buf_data(&out), buf_len(&out));
+	conn_close(u->conn);
+	u->transport = TRANSPORT_SPDY;
+	u->status = 0;
+	buf_eat(&u->in, buf_len(&u->in));
+	start_conn(u);
+}
+
+static void make_key(struct upgrade *u)
+{
+	uint8_t nonce[16];
+	random_bytes(nonce, sizeof nonce);
+	base64_encode(u->key, nonce, sizeof nonce);
+	if (u->transport == TRANSPORT_SPDY)
+		u->key[0] = '\0';
+}
+
+static void send_request(struct upgrade *u)
+{
+	const struct ask *ask = &Ask[u->transport];
+	struct buf out = {0};
+	make_key(u);
+	if (cluster_put_request(u->cluster, &out, ask->method, u->path, &u->err)) {
+		buf_print(&out, "Connection: Upgrade\r\nUpgrade: %s\r\n%s%s\r\n%s: %s\r\n\r\n",
+			ask->upgrade, ask->fields, u->key, ask->protocol_field, ask->protocol);
+		conn_put(u->conn, buf_data(&out), buf_len(&out));
+	} else {
+		finish(u, NULL);
+	}
 	buf_free_wiped(&out);
 }
 
-/* RFC 6455, 4.1: what a client must check of a 101.  NULL if all is well. */
-static const char *what_is_wrong(const struct upgrade *u, const struct http_head *head)
+static const char *what_is_wrong_with_websocket(
+	const struct upgrade *u, const struct http_head *head)
 {
 	struct span v;
 	char accept[WS_ACCEPT_LEN + 1];
 	ws_accept(accept, u->key);
-	if (!http_has_token(head, "Upgrade", "websocket") ||
-		!http_has_token(head, "Connection", "upgrade"))
-		return "the server switched to something that is not WebSocket";
 	if (!http_field(head, "Sec-WebSocket-Accept", &v) || !span_is(v, accept))
 		return "the server answered a WebSocket request that was not ours";
-	if (!http_field(head, "Sec-WebSocket-Protocol", &v) || !span_is(v, Protocol))
-		return "the server chose another protocol than SPDY/3.1+portforward.k8s.io";
 	if (http_field(head, "Sec-WebSocket-Extensions", &v))
 		return "the server wants WebSocket extensions that were not offered";
 	return NULL;
 }
 
+/* What a client must check of a 101 (RFC 6455, 4.1).  NULL if all is well. */
+static const char *what_is_wrong(const struct upgrade *u, const struct http_head *head)
+{
+	const struct ask *ask = &Ask[u->transport];
+	struct span v;
+	if (!http_has_token(head, "Upgrade", ask->upgrade) ||
+		!http_has_token(head, "Connection", "upgrade"))
+		return "the server switched to another protocol than was asked for";
+	if (!http_field(head, ask->protocol_field, &v) || !span_is(v, ask->protocol))
+		return "the server chose another port-forward protocol than was asked for";
+	return u->key[0] ? what_is_wrong_with_websocket(u, head) : NULL;
+}
+
+/* Whether a refusal is about the pod, the user or the server's health, so that
+ * another transport would meet the same.  403 is not, for WebSocket: it needs
+ * the right to `get`, SPDY that to `create`. */
+static bool is_final(const struct upgrade *u, bool told)
+{
+	switch (u->status) {
+	case 401:
+	case 404:
+	case 429:
+		return true;
+	case 403:
+		return told && u->transport != TRANSPORT_WEBSOCKET;
+	default:
+		return told && u->status >= 500;
+	}
+}
+
 static void finish_refused(struct upgrade *u)
 {
-	api_refusal(&u->err, u->status, buf_data(&u->in), buf_len(&u->in));
+	struct err e = {0};
+	bool told = api_refusal(&e, u->status, buf_data(&u->in), buf_len(&u->in));
+	if (u->may_fall_back && !is_final(u, told)) {
+		fall_back(u, e.text);
+		return;
+	}
+	cluster_learn_transport(u->cluster, TRANSPORT_AUTO);
+	u->err = e;
 	finish(u, NULL);
 }
 
@@ -147,9 +228,9 @@ static void read_head(struct upgrade *u, const uint8_t *p, size_t n)
 	if (head.status == 101) {
 		const char *wrong = what_is_wrong(u, &head);
 		if (wrong)
-			fail(u, ERR_PROTOCOL, 0, wrong);
+			fall_back(u, wrong);
 		else
-			finish(u, u->conn);
+			succeed(u);
 	} else if (head.status >= 200) {
 		begin_refusal(u, &head);
 	} else {
@@ -160,6 +241,7 @@ static void read_head(struct upgrade *u, const uint8_t *p, size_t n)
 static void on_conn(void *owner, enum conn_event event)
 {
 	struct upgrade *u = owner;
+	struct conn *conn = u->conn;
 	uint8_t *p;
 	size_t n;
 	switch (event) {
@@ -167,7 +249,7 @@ static void on_conn(void *owner, enum conn_event event)
 		send_request(u);
 		break;
 	case CONN_IN:
-		while (u->conn && (n = conn_peek(u->conn, &p)))
+		while (u->conn == conn && (n = conn_peek(conn, &p)))
 			(u->status ? read_refusal : read_head)(u, p, n);
 		break;
 	case CONN_ROOM:
@@ -179,8 +261,7 @@ static void on_conn(void *owner, enum conn_event event)
 		else if (event == CONN_FAIL)
 			fail_by(u, conn_error(u->conn));
 		else
-			fail(u, ERR_NETWORK, 0,
-				"the server closed the connection without an answer");
+			fall_back(u, "the server closed the connection without an answer");
 		break;
 	}
 }
@@ -192,6 +273,12 @@ static void on_limit(struct timer *timer)
 		finish_refused(u);
 	else
 		fail(u, ERR_NETWORK, ETIMEDOUT, "no answer to the port-forward request in 15 s");
+}
+
+static void start_conn(struct upgrade *u)
+{
+	u->conn = cluster_connect(u->cluster, on_conn, u);
+	timer_after(&u->limit, API_CONNECT_MS + UPGRADE_LIMIT_MS);
 }
 
 struct upgrade *upgrade_start(const struct upgrade_spec *spec,
@@ -207,7 +294,10 @@ struct upgrade *upgrade_start(const struct upgrade_spec *spec,
 		.path = mem_dup_n(buf_data(&path), buf_len(&path)),
 		.limit.on = on_limit};
 	buf_free(&path);
-	u->conn = cluster_connect(u->cluster, on_conn, u);
-	timer_after(&u->limit, API_CONNECT_MS + UPGRADE_LIMIT_MS);
+	u->transport = cluster_transport(u->cluster);
+	u->may_fall_back = u->transport == TRANSPORT_AUTO;
+	if (u->may_fall_back)
+		u->transport = TRANSPORT_WEBSOCKET;
+	start_conn(u);
 	return u;
 }

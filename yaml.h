@@ -3,8 +3,10 @@
  *
  * Refused by name, never guessed: anchors and aliases, tags, directives,
  * several documents, complex and merge keys, tabs that indent, a key that
- * occurs twice, VALUE_DEPTH_MAX levels.  Plain scalars are typed by the core
- * schema (10.3.2).
+ * occurs twice, VALUE_DEPTH_MAX levels, and outside of double quotes characters
+ * that end a line in YAML 1.1 only.  As in libyaml, which kubectl uses, lines of
+ * quoted text and of [] and {} may be indented as little as they like.  Plain
+ * scalars are typed by the core schema (10.3.2), and keep their text.
  */
 #pragma once
 #include "err.h"

@@ -24,7 +24,8 @@ DOORS = {  # what matches stands in these rooms only
 WORDS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
 COMMENTED = {".c", ".h", ".py", ".sh"}
 COMMENT = ("/*", "//", "#", '"""')
-NOT_WRITTEN = {".git", "build", "corpus", "go.sum", "porter", "porter.log", "__pycache__", ".pytest_cache", ".hypothesis"}
+BUILT = {".git", "build", "porter", "porter.log"}
+NOT_WRITTEN = {"corpus", "go.sum", "__pycache__", ".pytest_cache", ".hypothesis"}
 OUTSIDE = {"musl"}  # of the layers: has no header and is not linked into tests
 
 
@@ -44,7 +45,8 @@ def sources():
 
 def everything():
     """Every file that people write."""
-    return [p for p in sorted(TOP.rglob("*")) if p.is_file() and not NOT_WRITTEN & set(p.relative_to(TOP).parts)]
+    return [p for p in sorted(TOP.rglob("*")) if p.is_file() and not NOT_WRITTEN & set(p.parts)
+            and p.relative_to(TOP).parts[0] not in BUILT]
 
 
 def module_of(path):

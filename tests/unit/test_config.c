@@ -151,7 +151,7 @@ static void takes_every_setting(void **state)
 {
 	struct config c;
 	(void)state;
-	free(load(&c, FORWARD("a", "prod", "api.x-1", "65535") /* before its cluster */
+	free(load(&c, FORWARD("prod", "prod", "api.x-1", "65535") /* before its cluster */
 		"[porter]\ncheck_interval=10ms\nreconnect_delay=0\nhold=1.5h\ntunnels=64\nlog="
 		"\n" PROD "context = team#1;eu: x\n"));
 	check_settings(&c, 10, 0, 5400000);
@@ -182,140 +182,147 @@ static void takes_paths_from_the_file_s_folder(void **state)
 
 #define SECTIONS "there are [porter], [cluster NAME] and [forward NAME]"
 
+/* A file, and what is said of it. */
+static const char *const Refused[][2] = {
+	{"", "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
+	{PROD, "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
+
+	/* sections */
+	{"[porters]\n", "unknown section [porters] (porter.ini:1)\n  did you mean [porter]?\n"},
+	{"[Forward a]\n", "unknown section [Forward a] (porter.ini:1)\n"
+			  "  did you mean [forward NAME]?\n"},
+	{"\n[cluster]\n", "unknown section [cluster] (porter.ini:2)\n"
+			  "  did you mean [cluster NAME]?\n"},
+	{"[porter x]\n", "unknown section [porter x] (porter.ini:1)\n"
+			 "  did you mean [porter]?\n"},
+	{"[web]\nanything=1\n", "unknown section [web] (porter.ini:1)\n  " SECTIONS "\n"},
+	{"[]\n", "unknown section [] (porter.ini:1)\n  " SECTIONS "\n"},
+	{PROD FORWARD("a", "prod", "api", "1") "[ cluster\tprod ]\n",
+		"[cluster prod] is there twice, first in line 1 (porter.ini:9)\n"},
+	{"[porter]\n" PROD "[porter]\n" FORWARD("a", "prod", "api", "1"),
+		"[porter] is there twice, first in line 1 (porter.ini:3)\n"},
+	{PROD FORWARD("a", "prod", "api", "1") FORWARD("a", "prod", "api", "2"),
+		"[forward a] is there twice, first in line 2 (porter.ini:9)\n"},
+	{"clusters:\n  - name: prod\n", "key 'clusters' stands before the first [section] "
+					"(porter.ini:1)\n"
+					"  is it YAML? yaml2ini makes a porter.ini of it\n"},
+
+	/* keys */
+	{PROD "kubconfig=x\n", "unknown key 'kubconfig' in [cluster prod] (porter.ini:2)\n"
+			       "  did you mean 'kubeconfig'?\n"},
+	{PROD "context=a\ncontxt=b\n", "unknown key 'contxt' in [cluster prod] (porter.ini:3)\n"},
+	{PROD "tunnels=3\n", "unknown key 'tunnels' in [cluster prod] (porter.ini:2)\n"
+			     "  it belongs in [porter]\n"},
+	{PROD "cluster=3\n", "unknown key 'cluster' in [cluster prod] (porter.ini:2)\n"
+			     "  it belongs in [forward NAME]\n"},
+	{PROD "colour=3\n", "unknown key 'colour' in [cluster prod] (porter.ini:2)\n"},
+	{PROD "context=a\ncontext=b\n",
+		"key 'context' is there twice in [cluster prod], first in line 2 "
+		"(porter.ini:3)\n"},
+	{PROD "context=\ncontext=b\n",
+		"key 'context' is there twice in [cluster prod], first in line 2 "
+		"(porter.ini:3)\n"},
+	{PROD FORWARD("a", "prod", "", "8080"),
+		"missing key 'service' in [forward a] (porter.ini:5)\n"},
+	{PROD "[forward a]\n", "missing key 'cluster' in [forward a] (porter.ini:2)\n"
+			       "missing key 'namespace' in [forward a] (porter.ini:2)\n"
+			       "missing key 'service' in [forward a] (porter.ini:2)\n"
+			       "missing key 'type' in [forward a] (porter.ini:2)\n"
+			       "missing key 'remote_port' in [forward a] (porter.ini:2)\n"
+			       "missing key 'local_port' in [forward a] (porter.ini:2)\n"},
+
+	/* what is mistyped, or in a line that is refused, is not missing as well */
+	{PROD "[forward a]\ncluster=prod\nname_space=x\nservice=a\ntype=pod\nlocal_prot=1\n"
+	      "remote_port=80\n",
+		"unknown key 'name_space' in [forward a] (porter.ini:4)\n"
+		"  did you mean 'namespace'?\n"
+		"unknown key 'local_prot' in [forward a] (porter.ini:7)\n"
+		"  did you mean 'local_port'?\n"},
+	{PROD "[forward a]\ncluster=prod\nnamespace x\nservice=a\ntype=pod\nlocal_port=1\n"
+	      "remote_port=80\n",
+		"the line is neither a [section] nor 'key = value' (porter.ini:4)\n"},
+	{PROD FORWARD("a", "prod", "api", "1") "[forward b\ncluster=prod\n",
+		"a [section] ends with ']', and nothing but a comment follows "
+		"(porter.ini:9)\n"},
+
+	/* values */
+	{"[porter]\ncheck_interval=9ms\n", "check_interval in [porter] must be a duration "
+					   "from 10ms to 24h, not '9ms' (porter.ini:2)\n"},
+	{"[porter]\nreconnect_delay=5\n", "reconnect_delay in [porter] must be a duration "
+					  "up to 24h, not '5' (porter.ini:2)\n"},
+	{"[porter]\nhold=24h1ms\n", "hold in [porter] must be a duration up to 24h, not "
+				    "'24h1ms' (porter.ini:2)\n"},
+	{"[porter]\ntunnels=0\n", "tunnels in [porter] must be a number from 1 to 64, not "
+				  "'0' (porter.ini:2)\n"},
+	{"[porter]\ntunnels=65\n", "tunnels in [porter] must be a number from 1 to 64, not "
+				   "'65' (porter.ini:2)\n"},
+	{"[porter]\ntunnels=4 # four\n",
+		"tunnels in [porter] must be a number from 1 to 64, not '4 # four' "
+		"(porter.ini:2)\n  a comment behind a value begins with ';'\n"},
+	{PROD FORWARD("a", "prod", "api", "65536"),
+		"local_port in [forward a] must be a number from 1 to 65535, not '65536' "
+		"(porter.ini:7)\n"},
+	{PROD FORWARD("a", "prod", "api", "0"),
+		"local_port in [forward a] must be a number from 1 to 65535, not '0' "
+		"(porter.ini:7)\n"},
+	{PROD FORWARD("a", "prod", "api", "-1"),
+		"local_port in [forward a] must be a number from 1 to 65535, not '-1' "
+		"(porter.ini:7)\n"},
+	{PROD FORWARD("a", "prod", "api", "0x50"),
+		"local_port in [forward a] must be a number from 1 to 65535, not '0x50' "
+		"(porter.ini:7)\n"},
+	{PROD FORWARD("a", "prod", "api", "18446744073709551697"), /* 2^64 + 81 */
+		"local_port in [forward a] must be a number from 1 to 65535, not "
+		"'18446744073709551697' (porter.ini:7)\n"},
+	{PROD "[forward a]\ncluster=prod\nnamespace=Web_1\nservice=a/b\ntype=svc\n"
+	      "local_port=8080\nremote_port=http\n",
+		"namespace in [forward a] must be lower-case letters, digits and '-', 63 "
+		"at "
+		"most, not 'Web_1' (porter.ini:4)\n"
+		"service in [forward a] must be lower-case letters, digits, '-' and '.', "
+		"253 at most, not 'a/b' (porter.ini:5)\n"
+		"type in [forward a] must be 'service' or 'pod', not 'svc' (porter.ini:6)\n"
+		"remote_port in [forward a] must be a number from 1 to 65535, not 'http' "
+		"(porter.ini:8)\n"},
+
+	/* between sections */
+	{PROD FORWARD("a", "prd", "api", "8080"),
+		"unknown cluster 'prd' in [forward a] (porter.ini:3)\n"
+		"  did you mean 'prod'?\n"},
+	{PROD FORWARD("a", "staging", "api", "8080"),
+		"unknown cluster 'staging' in [forward a] (porter.ini:3)\n"
+		"  clusters have sections of their own: [cluster NAME]\n"},
+	{PROD "[cluster staging]\n" FORWARD("a", "prod", "api", "8080") FORWARD(
+		 "b", "staging", "web", "8081") FORWARD("c", "staging", "app", "8080"),
+		"local port 8080 is used by both 'prod/api' and 'staging/app' "
+		"(porter.ini:22)\n"},
+
+	{PROD FORWARD("a", "prod", "api", "70000") FORWARD("b", "prod", "api", "70000"),
+		"local_port in [forward a] must be a number from 1 to 65535, not '70000' "
+		"(porter.ini:7)\n"
+		"local_port in [forward b] must be a number from 1 to 65535, not '70000' "
+		"(porter.ini:14)\n"},
+
+	/* files */
+	{"[cluster production]\nkubeconfig=/nowhere/config\n" FORWARD(
+		 "a", "production", "api", "8080"),
+		"kubeconfig file not found for cluster 'production': /nowhere/config "
+		"(porter.ini:2)\n"},
+	{PROD "kubeconfig=porter.ini/config\n" FORWARD("a", "prod", "api", "8080"),
+		"kubeconfig file not found for cluster 'prod': FOLDER/porter.ini/config "
+		"(porter.ini:2)\n"},
+};
+
 static void says_what_is_wrong_and_where(void **state)
 {
-	static const char *const Cases[][2] = {
-		{"", "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
-		{PROD, "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
-
-		/* sections */
-		{"[porters]\n",
-			"unknown section [porters] (porter.ini:1)\n  did you mean [porter]?\n"},
-		{"[Forward a]\n", "unknown section [Forward a] (porter.ini:1)\n"
-				  "  did you mean [forward NAME]?\n"},
-		{"\n[cluster]\n", "unknown section [cluster] (porter.ini:2)\n"
-				  "  did you mean [cluster NAME]?\n"},
-		{"[porter x]\n", "unknown section [porter x] (porter.ini:1)\n"
-				 "  did you mean [porter]?\n"},
-		{"[web]\nanything=1\n", "unknown section [web] (porter.ini:1)\n  " SECTIONS "\n"},
-		{"[]\n", "unknown section [] (porter.ini:1)\n  " SECTIONS "\n"},
-		{PROD FORWARD("a", "prod", "api", "1") "[ cluster\tprod ]\n",
-			"[cluster prod] is there twice, first in line 1 (porter.ini:9)\n"},
-		{"[porter]\n" PROD "[porter]\n" FORWARD("a", "prod", "api", "1"),
-			"[porter] is there twice, first in line 1 (porter.ini:3)\n"},
-		{PROD FORWARD("a", "prod", "api", "1") FORWARD("a", "prod", "api", "2"),
-			"[forward a] is there twice, first in line 2 (porter.ini:9)\n"},
-		{"clusters:\n  - name: prod\n",
-			"key 'clusters' stands before the first [section] "
-			"(porter.ini:1)\n"
-			"  is it YAML? yaml2ini makes a porter.ini of it\n"},
-
-		/* keys */
-		{PROD "kubconfig=x\n", "unknown key 'kubconfig' in [cluster prod] (porter.ini:2)\n"
-				       "  did you mean 'kubeconfig'?\n"},
-		{PROD "tunnels=3\n", "unknown key 'tunnels' in [cluster prod] (porter.ini:2)\n"
-				     "  it belongs in [porter]\n"},
-		{PROD "cluster=3\n", "unknown key 'cluster' in [cluster prod] (porter.ini:2)\n"
-				     "  it belongs in [forward NAME]\n"},
-		{PROD "colour=3\n", "unknown key 'colour' in [cluster prod] (porter.ini:2)\n"},
-		{PROD "context=a\ncontext=b\n",
-			"key 'context' is there twice in [cluster prod], first in line 2 "
-			"(porter.ini:3)\n"},
-		{PROD "context=\ncontext=b\n",
-			"key 'context' is there twice in [cluster prod], first in line 2 "
-			"(porter.ini:3)\n"},
-		{PROD FORWARD("a", "prod", "", "8080"),
-			"missing key 'service' in [forward a] (porter.ini:5)\n"},
-		{PROD "[forward a]\n", "missing key 'cluster' in [forward a] (porter.ini:2)\n"
-				       "missing key 'namespace' in [forward a] (porter.ini:2)\n"
-				       "missing key 'service' in [forward a] (porter.ini:2)\n"
-				       "missing key 'type' in [forward a] (porter.ini:2)\n"
-				       "missing key 'remote_port' in [forward a] (porter.ini:2)\n"
-				       "missing key 'local_port' in [forward a] (porter.ini:2)\n"},
-
-		/* what is mistyped, or in a line that is refused, is not missing as well */
-		{PROD "[forward a]\ncluster=prod\nname_space=x\nservice=a\ntype=pod\nlocal_prot=1\n"
-		      "remote_port=80\n",
-			"unknown key 'name_space' in [forward a] (porter.ini:4)\n"
-			"  did you mean 'namespace'?\n"
-			"unknown key 'local_prot' in [forward a] (porter.ini:7)\n"
-			"  did you mean 'local_port'?\n"},
-		{PROD "[forward a]\ncluster=prod\nnamespace x\nservice=a\ntype=pod\nlocal_port=1\n"
-		      "remote_port=80\n",
-			"the line is neither a [section] nor 'key = value' (porter.ini:4)\n"},
-		{PROD FORWARD("a", "prod", "api", "1") "[forward b\ncluster=prod\n",
-			"a [section] ends with ']', and nothing but a comment follows "
-			"(porter.ini:9)\n"},
-
-		/* values */
-		{"[porter]\ncheck_interval=9ms\n", "check_interval in [porter] must be a duration "
-						   "from 10ms to 24h, not '9ms' (porter.ini:2)\n"},
-		{"[porter]\nreconnect_delay=5\n", "reconnect_delay in [porter] must be a duration "
-						  "up to 24h, not '5' (porter.ini:2)\n"},
-		{"[porter]\nhold=24h1ms\n", "hold in [porter] must be a duration up to 24h, not "
-					    "'24h1ms' (porter.ini:2)\n"},
-		{"[porter]\ntunnels=0\n", "tunnels in [porter] must be a number from 1 to 64, not "
-					  "'0' (porter.ini:2)\n"},
-		{"[porter]\ntunnels=65\n", "tunnels in [porter] must be a number from 1 to 64, not "
-					   "'65' (porter.ini:2)\n"},
-		{"[porter]\ntunnels=4 # four\n",
-			"tunnels in [porter] must be a number from 1 to 64, not '4 # four' "
-			"(porter.ini:2)\n  a comment behind a value begins with ';'\n"},
-		{PROD FORWARD("a", "prod", "api", "65536"),
-			"local_port in [forward a] must be a number from 1 to 65535, not '65536' "
-			"(porter.ini:7)\n"},
-		{PROD FORWARD("a", "prod", "api", "0"),
-			"local_port in [forward a] must be a number from 1 to 65535, not '0' "
-			"(porter.ini:7)\n"},
-		{PROD FORWARD("a", "prod", "api", "-1"),
-			"local_port in [forward a] must be a number from 1 to 65535, not '-1' "
-			"(porter.ini:7)\n"},
-		{PROD FORWARD("a", "prod", "api", "0x50"),
-			"local_port in [forward a] must be a number from 1 to 65535, not '0x50' "
-			"(porter.ini:7)\n"},
-		{PROD FORWARD("a", "prod", "api", "18446744073709551697"), /* 2^64 + 81 */
-			"local_port in [forward a] must be a number from 1 to 65535, not "
-			"'18446744073709551697' (porter.ini:7)\n"},
-		{PROD "[forward a]\ncluster=prod\nnamespace=Web_1\nservice=a/b\ntype=svc\n"
-		      "local_port=8080\nremote_port=http\n",
-			"namespace in [forward a] must be lower-case letters, digits and '-', 63 "
-			"at "
-			"most, not 'Web_1' (porter.ini:4)\n"
-			"service in [forward a] must be lower-case letters, digits, '-' and '.', "
-			"253 at most, not 'a/b' (porter.ini:5)\n"
-			"type in [forward a] must be 'service' or 'pod', not 'svc' (porter.ini:6)\n"
-			"remote_port in [forward a] must be a number from 1 to 65535, not 'http' "
-			"(porter.ini:8)\n"},
-
-		/* between sections */
-		{PROD FORWARD("a", "prd", "api", "8080"),
-			"unknown cluster 'prd' in [forward a] (porter.ini:3)\n"
-			"  did you mean 'prod'?\n"},
-		{PROD FORWARD("a", "staging", "api", "8080"),
-			"unknown cluster 'staging' in [forward a] (porter.ini:3)\n"
-			"  clusters have sections of their own: [cluster NAME]\n"},
-		{PROD "[cluster staging]\n" FORWARD("a", "prod", "api", "8080") FORWARD(
-			 "b", "staging", "web", "8081") FORWARD("c", "staging", "app", "8080"),
-			"local port 8080 is used by both 'prod/api' and 'staging/app' "
-			"(porter.ini:22)\n"},
-
-		/* files */
-		{"[cluster production]\nkubeconfig=/nowhere/config\n" FORWARD(
-			 "a", "production", "api", "8080"),
-			"kubeconfig file not found for cluster 'production': /nowhere/config "
-			"(porter.ini:2)\n"},
-		{PROD "kubeconfig=porter.ini/config\n" FORWARD("a", "prod", "api", "8080"),
-			"kubeconfig file not found for cluster 'prod': FOLDER/porter.ini/config "
-			"(porter.ini:2)\n"},
-	};
 	(void)state;
-	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+	for (size_t i = 0; i < sizeof Refused / sizeof *Refused; i++) {
 		char want[1024];
-		const char *folder = strstr(Cases[i][1], "FOLDER");
-		int before = folder ? (int)(folder - Cases[i][1]) : 0;
-		snprintf(want, sizeof want, "%.*s%s%s", before, Cases[i][1], folder ? Folder : "",
-			Cases[i][1] + before + (folder ? strlen("FOLDER") : 0));
-		check_errors(Cases[i][0], want);
+		const char *folder = strstr(Refused[i][1], "FOLDER");
+		int before = folder ? (int)(folder - Refused[i][1]) : 0;
+		snprintf(want, sizeof want, "%.*s%s%s", before, Refused[i][1], folder ? Folder : "",
+			Refused[i][1] + before + (folder ? strlen("FOLDER") : 0));
+		check_errors(Refused[i][0], want);
 	}
 }
 

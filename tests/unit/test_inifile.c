@@ -96,6 +96,9 @@ static void tells_what_is_wrong_with_a_line(void **state)
 		"a=\x1b[0m\nb=\xc2\x85\n[\x7f]\n", "1 ?" CONTROL "|2 ?" CONTROL "|3 !" CONTROL "|");
 	check_story("a=\x80\n[\xc3]\nb=\xed\xa0\x80\n",
 		"1 ?" NOT_UTF8 "|2 !" NOT_UTF8 "|3 ?" NOT_UTF8 "|");
+	check_story("\xef\xbb\xbf\xef\xbb\xbf"
+		    "a=1\n",
+		"1 ?there is a byte order mark inside the text|");
 	check_story("a=\x01\n", "1 ?" CONTROL "|"); /* the byte that stands around parts */
 	assert_string_equal(told_of("a=\0b\nc=1", 8), "1 ?" CONTROL "|2 c=1|");
 }

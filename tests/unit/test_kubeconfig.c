@@ -59,10 +59,10 @@ static const char *said(const char *file, const char *context)
 	static struct err e;
 	struct kubeconfig k = {0}, none = {0};
 	e = (struct err){0};
-	if (kubeconfig_load(&k, file, context, &e))
+	bool ok = kubeconfig_load(&k, file, context, &e);
+	if (ok)
 		kubeconfig_free(&k);
-	else
-		assert_int_not_equal(e.kind, ERR_NONE);
+	assert_int_equal(ok, e.kind == ERR_NONE);
 	assert_memory_equal(&k, &none, sizeof k);
 	return strncmp(e.text, file, strlen(file)) ? e.text : e.text + strlen(file);
 }
@@ -172,21 +172,22 @@ static void reads_servers_as_urls(void **state)
 {
 	static const struct {
 		const char *file, *host;
-		uint16_t port;
-		const char *prefix;
+		int port;
 		bool tls;
+		const char *prefix;
 	} Cases[] = {
-		{SERVER("https://h"), "h", 443, "", true},
-		{SERVER("HTTPS://h:/"), "h", 443, "", true},
-		{SERVER("http://h"), "h", 80, "", false},
-		{SERVER("https://h:1/a/b//"), "h", 1, "/a/b", true},
-		{SERVER("https://[2001:db8::1]"), "2001:db8::1", 443, "", true},
-		{SERVER("https://[::1]:65535/a%20b"), "::1", 65535, "/a%20b", true},
-		{SERVER("10.0.0.1:8080"), "10.0.0.1", 8080, "", false},
-		{AROUND("server: h, " CA, ""), "h", 443, "", true},
-		{AROUND("server: h, insecure-skip-tls-verify: true", ""), "h", 443, "", true},
+		{SERVER("https://h"), "h", 443, true, ""},
+		{SERVER("HTTPS://h:/"), "h", 443, true, ""},
+		{SERVER("http://h"), "h", 80, false, ""},
+		{SERVER("https://h:1/a/b//"), "h", 1, true, "/a/b"},
+		{SERVER("https://[::]"), "::", 443, true, ""},
+		{SERVER("https://[2001:db8::1]"), "2001:db8::1", 443, true, ""},
+		{SERVER("https://[::1]:65535/a%20b"), "::1", 65535, true, "/a%20b"},
+		{SERVER("10.0.0.1:8080"), "10.0.0.1", 8080, false, ""},
+		{AROUND("server: h, " CA, ""), "h", 443, true, ""},
+		{AROUND("server: h, insecure-skip-tls-verify: true", ""), "h", 443, true, ""},
 		{AROUND("server: h", "client-certificate-data: YQ==, client-key-data: YQ=="), "h",
-			443, "", true},
+			443, true, ""},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
@@ -207,8 +208,9 @@ static void refuses_servers_that_are_no_urls(void **state)
 		SERVER("https://h:18446744073709551617"), SERVER("https://u:p@h"),
 		SERVER("https://h?x"), SERVER("https://h/?x"), SERVER("https://h/#x"),
 		SERVER("https://h /x"), SERVER("https://h/a b"), SERVER("https://[::1"),
-		SERVER("https://[]"), SERVER("https://[::1]x"), SERVER("https://[fe80::1%25e]"),
-		SERVER("ftp://h"), SERVER("unix:///run/x"), SERVER("https://\xc3\xa4")};
+		SERVER("https://[]"), SERVER("https://[:]"), SERVER("https://[::1]x"),
+		SERVER("https://[fe80::1%25e]"), SERVER("ftp://h"), SERVER("unix:///run/x"),
+		SERVER("https://\xc3\xa4")};
 	(void)state;
 	for (size_t i = 0; i < sizeof Files / sizeof *Files; i++) {
 		write_file(Files[i]);
@@ -278,6 +280,7 @@ static void says_what_is_wrong_and_where(void **state)
 			":3: proxy-url is not supported"},
 		{AROUND("server: h", "auth-provider: {name: oidc}"), NULL,
 			":6: auth-provider is not supported: use a token or a client certificate"},
+		{AROUND("server: h", "token: [a]"), NULL, ":6: token must be a text"},
 		{AROUND("server: h", "as: root"), NULL, ":6: as is not supported"},
 		{AROUND("server: h", "as-groups: [a]"), NULL, ":6: as-groups is not supported"},
 		{AROUND("server: h", "client-certificate-data: YQ=="), NULL,

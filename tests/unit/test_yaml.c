@@ -42,6 +42,7 @@ static const char *said(const char *p, size_t n)
 	struct document doc = {0};
 	struct buf out = {0};
 	if (yaml_parse(&doc, p, n, &e)) {
+		assert_int_equal(e.kind, ERR_NONE);
 		assert_int_equal(doc.root->nodes, doc.count);
 		put(&out, doc.root);
 	} else {
@@ -96,7 +97,7 @@ static void reads_a_kubeconfig(void **state)
 
 static void reads_no_byte_beyond_its_input(void **state)
 {
-	static const char Odd[] = "a: \"\\ud83d\\ude00\\x41\\\n b\"\r\nb: |2-\n   x\n\n? ";
+	static const char Odd[] = "a: \"\\ud83d\\ude00\\x41\\\n b\"\r\nb: |2-\n   x\n\nc: > # d";
 	static const char *const Texts[] = {Kubeconfig, Odd};
 	(void)state;
 	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -180,6 +181,10 @@ static void reads_quoted_scalars(void **state)
 		{"a: 'b' c", "line 1: text behind a value: does it need quotes?"},
 		{"a: 'b'#c", "line 1: a comment needs a space before '#'"},
 		{"\"\n\\q\"", "line 2: an escape that YAML does not have"},
+		{"\"\\U0010ffff\\U0000d7ff\\U0000e000\"",
+			"\"\xf4\x8f\xbf\xbf\xed\x9f\xbf\xee\x80\x80\""},
+		{"\"\\U0000d800\"", "line 1: an escape that YAML does not have"},
+		{"\"\\U0000dfff\"", "line 1: an escape that YAML does not have"},
 		{"\"\\U00110000\"", "line 1: an escape that YAML does not have"},
 		{"\"\\x4\"", "line 1: an escape that YAML does not have"},
 		{"\"\\", "line 1: an escape that YAML does not have"},
@@ -196,6 +201,8 @@ static void reads_block_scalars(void **state)
 		{"a: |+\n  b\n\n", "{\"a\":\"b\\n\\n\"}"},
 		{"a: |+\n\n\nb: c", "{\"a\":\"\\n\\n\",\"b\":\"c\"}"},
 		{"a: |2-\n   b\nc: d", "{\"a\":\" b\",\"c\":\"d\"}"},
+		{"a: |1\n  b", "{\"a\":\" b\"}"},
+		{"a: |9\n          b", "{\"a\":\" b\"}"},
 		{"a: |-2\n   b", "{\"a\":\" b\"}"},
 		{"a: >\n  b\n  c\n\n  d\n   e\n  f\n", "{\"a\":\"b c\\nd\\n e\\nf\\n\"}"},
 		{"a: > # b\r\n  c\r\n  d\r\n", "{\"a\":\"c d\\n\"}"},
@@ -241,6 +248,7 @@ static void reads_block_collections(void **state)
 		{"a: b\n- c", "line 2: a list item stands where a key or a value should"},
 		{"- a\nb: c", "line 2: this does not belong to what stands above: see the "
 			      "indentation"},
+		{"a:\n\tb", "line 2: a tab indents this line: only spaces can"},
 		{"a:\n\tb: c", "line 2: a tab indents this line: only spaces can"},
 		{"a: 1 #\n\tb: c", "line 2: a tab indents this line: only spaces can"},
 		{"-\ta: b", "line 1: a tab indents this line: only spaces can"},
@@ -270,7 +278,16 @@ static void reads_flow_collections(void **state)
 		{"a: ]", "line 1: a ']' without its '['"},
 		{"[- a]", "line 1: a list item stands where a key or a value should"},
 		{"[a] : b", "line 1: complex keys are not supported: a key is a text on one line"},
+		{"a: b\n[c]: d",
+			"line 2: complex keys are not supported: a key is a text on one line"},
+		{"a: b\n{c: d}: e",
+			"line 2: complex keys are not supported: a key is a text on one line"},
 		{"{[a]: b}", "line 1: complex keys are not supported: a key is a text on one line"},
+		{"[[a]: b]", "line 1: complex keys are not supported: a key is a text on one line"},
+		{"[{a: b}: c]",
+			"line 1: complex keys are not supported: a key is a text on one line"},
+		{"[\"a\n b\": c]",
+			"line 1: complex keys are not supported: a key is a text on one line"},
 		{"{a\n b: c}",
 			"line 1: complex keys are not supported: a key is a text on one line"},
 	};
@@ -284,6 +301,8 @@ static void reads_one_document(void **state)
 		{"---\na: b\n...\n# c\n", "{\"a\":\"b\"}"},
 		{"\xef\xbb\xbf--- # c\na: b", "{\"a\":\"b\"}"},
 		{"--- [a]", "[\"a\"]"},
+		{"---", "nothing"},
+		{"a: b\n...", "{\"a\":\"b\"}"},
 		{"a: ---b\n", "{\"a\":\"---b\"}"},
 		{"--- a: b", "line 1: a second ': ' in one line: does the value need quotes?"},
 		{"a: b\n---\nc: d", "line 2: a second document begins: there can be only one"},
@@ -316,11 +335,21 @@ static void refuses_by_name_what_it_does_not_read(void **state)
 		{"a: b\nc: d\n'a': e", "line 3: the key 'a' occurs twice"},
 		{"{a: b, c: {a: d}, a: e}", "line 1: the key 'a' occurs twice"},
 		{"a: b\n\x01", "line 2: a control character"},
+		{"\r\r\xff", "line 3: text that is not UTF-8"},
 		{"a:\r\n\r\xff", "line 3: text that is not UTF-8"},
 		{"\xff\xfe", "line 1: this is UTF-16: save the file as UTF-8"},
 		{"a: b\n# \xe2\x80\xa8 c",
 			"line 2: the character U+2028: write it as \"\\u2028\", in "
 			"quotes"},
+		{"{a # \xe2\x80\xa8\n: b}",
+			"line 1: the character U+2028: write it as \"\\u2028\", in quotes"},
+		{"a: # \xc2\x9f\n  b",
+			"line 1: the character U+009F: write it as \"\\u009F\", in quotes"},
+		{"a: |\n  \x7f",
+			"line 2: the character U+007F: write it as \"\\u007F\", in quotes"},
+		{"a: \xef\xbb\xbf",
+			"line 1: the character U+FEFF: write it as \"\\uFEFF\", in quotes"},
+		{"a: \xc2\xa0\xef\xbf\xbd", "{\"a\":\"\xc2\xa0\xef\xbf\xbd\"}"},
 		{"a: '\xc2\x85'",
 			"line 1: the character U+0085: write it as \"\\u0085\", in quotes"},
 		{"\"\xc2\x85\"", "\"\\u0085\""},
@@ -343,6 +372,13 @@ static void goes_as_deep_as_it_says_and_no_deeper(void **state)
 		assert_int_equal(*said(text, 2 * depth) == '[', depth == VALUE_DEPTH_MAX);
 	}
 	assert_string_equal(said(text, sizeof text / 2 + 2), "line 1: nested too deeply");
+	/* Maps become maps only when their first key has been read. */
+	struct buf maps = {0};
+	for (int i = 0; i <= VALUE_DEPTH_MAX; i++)
+		buf_print(&maps, "%*sa:%s", i, "", i < VALUE_DEPTH_MAX ? "\n" : "");
+	assert_string_equal(
+		said((const char *)buf_data(&maps), buf_len(&maps)), "line 65: nested too deeply");
+	buf_free(&maps);
 }
 
 /* The last escape is the one that grows most: its text must fit all the same. */
