@@ -4,7 +4,9 @@
  */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +35,7 @@ struct problem {
 };
 
 /* The text of a key; NULL with a line: something was said about it already. */
-struct value {
+struct setting {
 	char *text;
 	unsigned line;
 };
@@ -44,7 +46,7 @@ struct section {
 	const char *label;       /* "api" */
 	unsigned line;
 	bool spoilt; /* a line of it was refused: what is missing may be there */
-	struct value value[KEYS_MAX];
+	struct setting value[KEYS_MAX];
 };
 
 struct loader {
@@ -75,7 +77,15 @@ struct key {
 	const char *must; /* be, in words */
 };
 
-enum { CLUSTER, NAMESPACE, SERVICE, TYPE, REMOTE_PORT, LOCAL_PORT }; /* keys of a forward */
+enum {
+	CLUSTER,
+	NAMESPACE,
+	SERVICE,
+	TYPE,
+	REMOTE_PORT,
+	LOCAL_ADDRESS,
+	LOCAL_PORT
+}; /* of a forward */
 
 struct kind {
 	const char *name, *form; /* "forward", "forward NAME" */
@@ -210,15 +220,47 @@ static void read_duration(const struct field *f, void *to)
 		refuse(f);
 }
 
+/* The text's place among `n` words; -1 if it is refused. */
+static int word_of(const struct field *f, const char *const *words, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!strcmp(f->text, words[i]))
+			return i;
+	refuse(f);
+	return -1;
+}
+
 static void read_type(const struct field *f, void *to)
 {
 	static const char *const Types[] = {[K8S_SERVICE] = "service", [K8S_POD] = "pod"};
-	for (size_t i = 0; i < sizeof Types / sizeof *Types; i++)
-		if (!strcmp(f->text, Types[i])) {
-			*(enum k8s_type *)to = (enum k8s_type)i;
-			return;
-		}
-	refuse(f);
+	int i = word_of(f, Types, sizeof Types / sizeof *Types);
+	if (i >= 0)
+		*(enum k8s_type *)to = (enum k8s_type)i;
+}
+
+static void read_transport(const struct field *f, void *to)
+{
+	static const char *const Transports[] = {[TRANSPORT_AUTO] = "auto",
+		[TRANSPORT_WEBSOCKET] = "websocket",
+		[TRANSPORT_SPDY] = "spdy",
+		[TRANSPORT_V4] = "v4"};
+	int i = word_of(f, Transports, sizeof Transports / sizeof *Transports);
+	if (i >= 0)
+		*(enum transport *)to = (enum transport)i;
+}
+
+/* This machine's own addresses only: nobody else is to reach a cluster by us. */
+static void read_local_address(const struct field *f, void *to)
+{
+	struct config *c = f->loader->config;
+	unsigned char bytes[16];
+	bool is_v4 = inet_pton(AF_INET, f->text, bytes) == 1 && bytes[0] == 127;
+	bool is_v6 = inet_pton(AF_INET6, f->text, bytes) == 1 &&
+		     !memcmp(bytes, &in6addr_loopback, sizeof bytes);
+	if (!is_v4 && !is_v6)
+		refuse(f);
+	replace(to, mem_dup(is_v6 ? "::1" : f->text));
+	c->forwards[c->forward_count - 1].address_is_set = true;
 }
 
 /* One RFC 1123 label at the beginning of text: its length, or 0. */
@@ -272,6 +314,14 @@ static const char *text_of(const struct section *s, unsigned key)
 	return s->value[key].text ? s->value[key].text : "?";
 }
 
+/* A forward without an address of its own has ::1 beside 127.0.0.1. */
+static bool share_an_address(const struct config_forward *a, const struct config_forward *b)
+{
+	return !strcmp(a->local_address, b->local_address) ||
+	       (!a->address_is_set && !strcmp(b->local_address, "::1")) ||
+	       (!b->address_is_set && !strcmp(a->local_address, "::1"));
+}
+
 /* Compares with the forwards before this one, whose section is the last yet. */
 static void read_local_port(const struct field *f, void *to)
 {
@@ -281,8 +331,7 @@ static void read_local_port(const struct field *f, void *to)
 	for (const struct section *s = f->loader->sections; own->local_port && other < own; s++) {
 		if (s->kind != f->section->kind)
 			continue;
-		if (other->local_port == own->local_port &&
-			!strcmp(other->local_address, own->local_address)) {
+		if (other->local_port == own->local_port && share_an_address(other, own)) {
 			buf_print(&problem(f->loader, f->line)->words,
 				"local port %u is used by both '%s/%s' and '%s/%s'",
 				own->local_port, text_of(s, CLUSTER), text_of(s, SERVICE),
@@ -313,6 +362,8 @@ static const struct key ClusterKeys[] = {
 	{"kubeconfig", offsetof(struct config_cluster, kubeconfig), read_kubeconfig,
 		.required = false},
 	{"context", offsetof(struct config_cluster, context), read_text, .required = false},
+	{"transport", offsetof(struct config_cluster, transport), read_transport,
+		.must = "'auto', 'websocket', 'spdy' or 'v4'"},
 };
 
 static const struct key ForwardKeys[] = {
@@ -326,6 +377,8 @@ static const struct key ForwardKeys[] = {
 		.must = "'service' or 'pod'"},
 	[REMOTE_PORT] = {"remote_port", offsetof(struct config_forward, target.port), read_port,
 		.required = true, .min = 1, .max = UINT16_MAX, .must = PORT},
+	[LOCAL_ADDRESS] = {"local_address", offsetof(struct config_forward, local_address),
+		read_local_address, .must = "an address of 127.0.0.0/8, or ::1"},
 	[LOCAL_PORT] = {"local_port", offsetof(struct config_forward, local_port), read_local_port,
 		.required = true, .min = 1, .max = UINT16_MAX, .must = PORT},
 };
@@ -365,7 +418,7 @@ static const struct kind Kinds[KINDS] = {
 static void settle_key(struct loader *l, const struct section *s, size_t i, void *members)
 {
 	const struct key *key = &s->kind->keys[i];
-	const struct value *value = &s->value[i];
+	const struct setting *value = &s->value[i];
 	bool told = value->line && !value->text;
 	if (value->text && (*value->text || key->may_be_empty))
 		key->read(&(struct field){l, s, key, value->text, value->line},
@@ -502,7 +555,7 @@ static void on_key(void *owner, unsigned line, const char *name, const char *tex
 			"key '%s' is there twice in [%s], first in line %u", name, s->head,
 			s->value[i].line);
 	else if (i < count)
-		s->value[i] = (struct value){mem_dup(text), line};
+		s->value[i] = (struct setting){mem_dup(text), line};
 	else if (s->kind)
 		unknown_key(l, s, line, name);
 }

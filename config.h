@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api.h"
 #include "buf.h"
 #include "k8s.h"
 
@@ -22,7 +23,8 @@ struct config_cluster {
 	char *kubeconfig; /* path, ~ expanded, relative to the INI's folder; NULL: the default one
 			   */
 	char *context;    /* or NULL: the current one */
-	unsigned line;    /* of the section's head */
+	enum transport transport;
+	unsigned line; /* of the section's head */
 };
 
 struct config_forward {

@@ -154,7 +154,9 @@ static bool open_cluster(size_t i)
 	if (file && kubeconfig_load(&k, file, own->context, &e))
 		Run.cluster[i] = cluster_new(own->name, &k, &e);
 	free(file);
-	if (!Run.cluster[i])
+	if (Run.cluster[i])
+		cluster_ask_transport(Run.cluster[i], own->transport);
+	else
 		fprintf(stderr, "Error: cluster '%s': %s (%s:%u)\n", own->name, e.text,
 			Run.config.path, own->line);
 	return Run.cluster[i];

@@ -90,8 +90,8 @@ static void loads_the_example(void **state)
 	assert_string_equal(f->target.name, "postgres-primary-0");
 	assert_int_equal(f->target.type, K8S_POD);
 	assert_int_equal(f->target.port, 5432);
-	assert_string_equal(f->local_address, "127.0.0.1");
-	assert_false(f->address_is_set);
+	assert_string_equal(f->local_address, "127.0.0.2");
+	assert_true(f->address_is_set);
 	assert_int_equal(f->local_port, 5432);
 	assert_int_equal(c.forwards[2].cluster, 1);
 	assert_int_equal(c.forwards[2].target.type, K8S_SERVICE);
@@ -153,13 +153,19 @@ static void takes_every_setting(void **state)
 	(void)state;
 	free(load(&c, FORWARD("prod", "prod", "api.x-1", "65535") /* before its cluster */
 		"[porter]\ncheck_interval=10ms\nreconnect_delay=0\nhold=1.5h\ntunnels=64\nlog="
-		"\n" PROD "context = team#1;eu: x\n"));
+		"\n" PROD "context = team#1;eu: x\ntransport = v4\n" FORWARD("other", "prod", "web",
+			"65535") "local_address = 127.9.0.1\n" FORWARD("third", "prod", "web",
+			"65534") "local_address = 0:0::1\n"));
 	check_settings(&c, 10, 0, 5400000);
 	assert_int_equal(c.tunnels, 64);
 	assert_string_equal(c.log, "");
 	assert_string_equal(c.clusters[0].context, "team#1;eu: x");
 	assert_string_equal(c.forwards[0].target.name, "api.x-1");
+	assert_int_equal(c.clusters[0].transport, TRANSPORT_V4);
 	assert_int_equal(c.forwards[0].local_port, 65535);
+	assert_string_equal(c.forwards[1].local_address, "127.9.0.1");
+	assert_true(c.forwards[1].address_is_set);
+	assert_string_equal(c.forwards[2].local_address, "::1");
 	config_free(&c);
 }
 
@@ -296,6 +302,17 @@ static const char *const Refused[][2] = {
 		 "b", "staging", "web", "8081") FORWARD("c", "staging", "app", "8080"),
 		"local port 8080 is used by both 'prod/api' and 'staging/app' "
 		"(porter.ini:22)\n"},
+
+	/* addresses */
+	{PROD FORWARD("a", "prod", "api", "8080")
+			FORWARD("b", "prod", "web", "8080") "local_address = ::1\n",
+		"local port 8080 is used by both 'prod/api' and 'prod/web' (porter.ini:14)\n"},
+	{PROD FORWARD("a", "prod", "api", "8080") "local_address = 0.0.0.0\n",
+		"local_address in [forward a] must be an address of 127.0.0.0/8, or ::1, not "
+		"'0.0.0.0' (porter.ini:9)\n"},
+	{"[cluster prod]\ntransport = tcp\n" FORWARD("a", "prod", "api", "8080"),
+		"transport in [cluster prod] must be 'auto', 'websocket', 'spdy' or 'v4', not "
+		"'tcp' (porter.ini:2)\n"},
 
 	{PROD FORWARD("a", "prod", "api", "70000") FORWARD("b", "prod", "api", "70000"),
 		"local_port in [forward a] must be a number from 1 to 65535, not '70000' "
