@@ -24,6 +24,10 @@ enum {
 	PLAIN_HIGH = 65536,     /* bytes pending without TLS, beyond which there is no room */
 	DEAD_AFTER_MS = 15000,  /* unacknowledged data (TCP_USER_TIMEOUT), silent peers */
 	HANDSHAKES_A_ROUND = 1, /* each costs milliseconds of arithmetic */
+	FLOW_MIN = 512 * 1024,  /* bytes received without a pause or a word of ours: a flow */
+	FLOW_PAUSE_MS = 5,
+	FLOW_LOWAT = 128 * 1024, /* bytes for which it is worth being woken, during a flow */
+	FLOW_TICK_MS = 1,        /* what stays below that is fetched after this time */
 };
 
 /* Bytes just received, of the connection whose turn it is. */
@@ -46,6 +50,8 @@ struct conn {
 	struct buf backlog; /* put, but for lack of room not pushed */
 	struct buf plain;   /* without TLS: pushed, but not sent */
 	int64_t heard_ms;
+	size_t flow;       /* bytes received since the last pause, or word of ours */
+	struct timer tick; /* set while there is a flow, and SO_RCVLOWAT is high */
 	bool open, readable, writable, hangup, paused;
 	bool wants_room;   /* conn_room() gave none, or the kernel took none */
 	bool ended;        /* recv(2) gave 0 */
@@ -68,6 +74,7 @@ static void fail(struct conn *c)
 	c->dial = NULL;
 	io_close(&c->io);
 	timer_stop(&c->limit);
+	timer_stop(&c->tick);
 	tell(c, CONN_FAIL);
 }
 
@@ -132,6 +139,7 @@ static void push(struct conn *c, size_t n)
 		tls_push(c->tls, n);
 	else
 		buf_push(&c->plain, n);
+	c->flow = 0;
 	task_post(&c->turn);
 }
 
@@ -234,13 +242,46 @@ void conn_eat(struct conn *c, size_t n)
 	c->in_n -= n;
 }
 
+static void set_low_water(struct conn *c, int bytes)
+{
+	setsockopt(c->io.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
+/* Servers write many small records: while they flow, being woken for each costs
+ * more than the bytes do.  Exchanges of questions and answers are left alone. */
+static void note_flow(struct conn *c, size_t n)
+{
+	if (loop_now() - c->heard_ms > FLOW_PAUSE_MS)
+		c->flow = 0;
+	c->heard_ms = loop_now();
+	c->flow += n;
+	if (c->flow < FLOW_MIN || timer_is_set(&c->tick))
+		return;
+	set_low_water(c, FLOW_LOWAT);
+	timer_after(&c->tick, FLOW_TICK_MS);
+}
+
+/* Fetches what came and stays below the mark. */
+static void on_tick(struct timer *timer)
+{
+	struct conn *c = OWNER_OF(timer, struct conn, tick);
+	if (loop_now() - c->heard_ms > FLOW_PAUSE_MS || c->flow < FLOW_MIN)
+		set_low_water(c, 1);
+	else
+		timer_after(timer, FLOW_TICK_MS);
+	if (loop_now() == c->heard_ms)
+		return;
+	c->readable = true;
+	task_post(&c->turn);
+}
+
 static void recv_into_stage(struct conn *c)
 {
 	ssize_t n = recv(c->io.fd, Stage, sizeof Stage, 0);
 	if (n > 0) {
 		c->in = Stage;
 		c->in_n = (size_t)n;
-		c->heard_ms = loop_now();
+		note_flow(c, c->in_n);
 		c->readable = c->hangup || c->in_n == sizeof Stage;
 		return;
 	}
@@ -465,6 +506,7 @@ struct conn *conn_open(
 		.owner = owner,
 		.name = mem_dup(name),
 		.io.fd = -1,
+		.tick.on = on_tick,
 		.limit.on = on_limit,
 		.limit_ms = spec->limit_ms,
 		.turn.on = take_turn};
@@ -518,6 +560,7 @@ void conn_close(struct conn *c)
 		send_last(c);
 	io_close(&c->io);
 	timer_stop(&c->limit);
+	timer_stop(&c->tick);
 	task_drop(&c->turn);
 	loop_free_later(c, free_conn);
 }
