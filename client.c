@@ -316,14 +316,17 @@ static void shut_when_flushed(struct client *c)
  * reset the connection under the bytes it has not read. */
 static void drain(struct client *c)
 {
-	uint8_t scrap[4096];
-	ssize_t n;
+	uint8_t scrap[16384];
+	size_t thrown = 0;
+	ssize_t n = 0;
 	if (buf_len(&c->out))
 		return;
 	shut_when_flushed(c);
-	while ((n = recv(c->io.fd, scrap, sizeof scrap, 0)) > 0 || (n < 0 && errno == EINTR))
-		continue;
-	if (c->eof || n == 0 || errno != EAGAIN)
+	while (thrown < CLIENT_TURN && (n = recv(c->io.fd, scrap, sizeof scrap, 0)) > 0)
+		thrown += (size_t)n;
+	if (n > 0 || (n < 0 && errno == EINTR))
+		task_post(&c->turn);
+	else if (c->eof || n == 0 || errno != EAGAIN)
 		end_client(c, false);
 }
 

@@ -161,11 +161,14 @@ static void trouble(struct forward *f, const struct err *e)
 
 /* ---- the pod and the tunnels ---- */
 
+/* Where the look has failed, the pod is the one known from before: nothing was
+ * checked. */
 static void use(struct forward *f, const struct k8s_pod *pod)
 {
+	enum err_kind kind = k8s_error(f->target)->kind;
 	memcpy(f->tried, pod->uid, sizeof f->tried);
 	pool_use(f->pool, pod);
-	if (pool_is_ready(f->pool))
+	if (pool_is_ready(f->pool) && (kind == ERR_NONE || kind == ERR_NOT_READY))
 		become_active(f);
 }
 
@@ -402,6 +405,11 @@ void forward_free(struct forward *f)
 	if (f->target)
 		k8s_unfollow(f->target);
 	loop_free_later(f, free_forward);
+}
+
+const struct err *forward_error(const struct forward *f)
+{
+	return &f->err;
 }
 
 static long long seconds(int64_t ms)

@@ -48,6 +48,9 @@ enum forward_state forward_state(const struct forward *f);
 const char *forward_name(const struct forward *f);
 const struct config_forward *forward_config(const struct forward *f);
 
+/* Why it is not Active; kind ERR_NONE where it is, or is not known yet. */
+const struct err *forward_error(const struct forward *f);
+
 /* What is to be known of the state, in words: "checked 2s ago", "retry in 3s
  * (attempt 2)", "pod not found". */
 void forward_info(const struct forward *f, char text[FORWARD_INFO]);

@@ -211,9 +211,11 @@ static enum exit_status load_config(void)
 static void print_change(void *owner, struct forward *f)
 {
 	char info[FORWARD_INFO];
+	bool waits = forward_state(f) == FORWARD_RECONNECTING;
 	(void)owner;
 	forward_info(f, info);
-	printf("%s %s: %s\n", forward_name(f), forward_state_name(forward_state(f)), info);
+	printf("%s %s: %s%s%s\n", forward_name(f), forward_state_name(forward_state(f)),
+		waits ? forward_error(f)->text : "", waits ? ": " : "", info);
 	fflush(stdout);
 }
 
