@@ -113,6 +113,8 @@ test-cluster: all
 	PORTER=$(or $(PORTER),porter) PYTHON=$(PYTHON) tests/cluster/run
 bench: all
 	PORTER=porter $(PYTHON) tests/bench/run
+bench: all
+	PORTER=$(or $(PORTER),porter) $(PYTHON) tests/bench/run $(BENCH)
 fuzz:
 	$(MAKE) FLAVOUR=fuzz run-fuzz
 run-fuzz: $(FUZZERS)
