@@ -112,8 +112,6 @@ run-tests: $(if $(PYTESTS),$(B)/porter) $(UNITS) $(FUZZERS)
 test-cluster: all
 	PORTER=$(or $(PORTER),porter) PYTHON=$(PYTHON) tests/cluster/run
 bench: all
-	PORTER=porter $(PYTHON) tests/bench/run
-bench: all
 	PORTER=$(or $(PORTER),porter) $(PYTHON) tests/bench/run $(BENCH)
 fuzz:
 	$(MAKE) FLAVOUR=fuzz run-fuzz

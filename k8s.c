@@ -105,7 +105,7 @@ static void end_look(struct k8s_target *t, const struct err *e)
 	if (e->kind == ERR_NOT_FOUND)
 		t->pod = (struct k8s_pod){0};
 	forget_look(t);
-	timer_after(&t->timer, t->interval_ms);
+	timer_about(&t->timer, t->interval_ms);
 	t->on(t->owner);
 }
 

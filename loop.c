@@ -172,6 +172,12 @@ void timer_after(struct timer *timer, int64_t ms)
 	timer_set(timer, L.now + ms);
 }
 
+void timer_about(struct timer *timer, int64_t ms)
+{
+	int64_t grid = ms < 10 ? 1 : ms / 10, at = L.now + ms + grid - 1;
+	timer_set(timer, at - at % grid);
+}
+
 bool timer_is_set(const struct timer *timer)
 {
 	return timer->slot;

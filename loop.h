@@ -42,6 +42,10 @@ struct timer {
 
 void timer_set(struct timer *timer, int64_t at_ms); /* moves it if it is set */
 void timer_after(struct timer *timer, int64_t ms);
+
+/* As timer_after(), for what recurs and need not be exact: up to a tenth of `ms`
+ * later, so that many such timers share a wake-up. */
+void timer_about(struct timer *timer, int64_t ms);
 void timer_stop(struct timer *timer); /* harmless when it is not set */
 bool timer_is_set(const struct timer *timer);
 

@@ -69,7 +69,7 @@ static enum peer read_answer(const uint8_t *p, size_t n)
 enum peer peer_look(int fd)
 {
 	struct question q;
-	struct sockaddr_storage far, near;
+	struct sockaddr_storage far = {.ss_family = AF_UNSPEC}, near = far;
 	socklen_t far_n = sizeof far, near_n = sizeof near;
 	uint8_t answer[1024];
 	if (getpeername(fd, (struct sockaddr *)&far, &far_n))

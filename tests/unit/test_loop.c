@@ -87,6 +87,22 @@ static void runs_timers_in_the_order_of_their_times(void **state)
 
 static struct timer First, Second, Third;
 
+static void lets_timers_that_need_not_be_exact_share_a_time(void **state)
+{
+	struct timer t = {.on = on_one_of_many};
+	(void)state;
+	for (int64_t ms = 1; ms <= 100000; ms *= 10)
+		for (int64_t early = 0; early < 30; early += 7) {
+			int64_t grid = ms < 10 ? 1 : ms / 10;
+			timer_about(&t, ms + early);
+			assert_true(t.at_ms >= loop_now() + ms + early);
+			assert_true(t.at_ms <= loop_now() + ms + early + (ms + early) / 10);
+			if (!early)
+				assert_int_equal(t.at_ms % grid, 0);
+		}
+	timer_stop(&t);
+}
+
 static void on_first(struct timer *timer)
 {
 	note('1');
@@ -417,6 +433,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(runs_timers_in_the_order_of_their_times),
+		TEST(lets_timers_that_need_not_be_exact_share_a_time),
 		TEST(lets_a_timer_stop_and_move_others_that_are_due),
 		TEST(is_not_held_up_by_a_timer_that_is_always_due),
 		TEST(sleeps_while_there_is_nothing_to_do),
