@@ -192,7 +192,7 @@ static bool read_promised(int fd, uint8_t *p, size_t n)
 {
 	while (n) {
 		ssize_t got = recv(fd, p, n, 0);
-		if (got <= 0 && errno != EINTR)
+		if (got == 0 || (got < 0 && errno != EINTR))
 			return false;
 		p += got > 0 ? got : 0;
 		n -= got > 0 ? (size_t)got : 0;
@@ -424,6 +424,11 @@ void channels_flush(struct tunnel *t)
 	c->ops->data(c->owner, Gathered.bytes, Gathered.n);
 }
 
+static bool is_there(struct tunnel *t, const struct channel *c)
+{
+	return *slot_of(t, c->stream) == c;
+}
+
 /* Gives data out: straight from the record it came in, unless more records are
  * at hand, for then one write for all of them is worth the copy. */
 static void give_out(struct channel *c, const uint8_t *p, size_t n)
@@ -431,7 +436,9 @@ static void give_out(struct channel *c, const uint8_t *p, size_t n)
 	struct tunnel *t = c->tunnel;
 	if (Gathered.channel && (Gathered.channel != c || Gathered.n + n > GATHER))
 		channels_flush(Gathered.channel->tunnel);
-	if (!Gathered.channel && !conn_has_more(t->conn)) {
+	if (!is_there(t, c))
+		return; /* what was flushed has ended it */
+	if (!Gathered.channel && (n > GATHER / 2 || !conn_has_more(t->conn))) {
 		c->ops->data(c->owner, p, n);
 		return;
 	}
@@ -440,11 +447,6 @@ static void give_out(struct channel *c, const uint8_t *p, size_t n)
 	Gathered.channel = c;
 	memcpy(Gathered.bytes + Gathered.n, p, n);
 	Gathered.n += n;
-}
-
-static bool is_there(struct tunnel *t, const struct channel *c)
-{
-	return *slot_of(t, c->stream) == c;
 }
 
 /* Gives out what the channel has before it ends; false: the channel is no more. */

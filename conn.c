@@ -23,6 +23,8 @@ enum {
 	PLAIN_ROOM = 16384,     /* bytes of room without TLS */
 	PLAIN_HIGH = 65536,     /* bytes pending without TLS, beyond which there is no room */
 	DEAD_AFTER_MS = 15000,  /* unacknowledged data (TCP_USER_TIMEOUT), silent peers */
+	BLOCKED_LOOK_MS = 5000, /* while the kernel takes nothing: looks whether it is dead */
+	PROBES_LOST = 3,        /* of a closed window, unanswered */
 	HANDSHAKES_A_ROUND = 1, /* each costs milliseconds of arithmetic */
 	FLOW_MIN = 512 * 1024,  /* bytes received without a pause or a word of ours: a flow */
 	FLOW_PAUSE_MS = 5,
@@ -50,8 +52,10 @@ struct conn {
 	struct buf backlog; /* put, but for lack of room not pushed */
 	struct buf plain;   /* without TLS: pushed, but not sent */
 	int64_t heard_ms;
-	size_t flow;       /* bytes received since the last pause, or word of ours */
-	struct timer tick; /* set while there is a flow, and SO_RCVLOWAT is high */
+	size_t flow;          /* bytes received since the last pause, or word of ours */
+	struct timer blocked; /* set while the kernel takes nothing */
+	bool patient;         /* TCP_USER_TIMEOUT is off: the look decides */
+	struct timer tick;    /* set while there is a flow, and SO_RCVLOWAT is high */
 	bool open, readable, writable, hangup, paused;
 	bool wants_room;   /* conn_room() gave none, or the kernel took none */
 	bool ended;        /* recv(2) gave 0 */
@@ -74,6 +78,7 @@ static void fail(struct conn *c)
 	c->dial = NULL;
 	io_close(&c->io);
 	timer_stop(&c->limit);
+	timer_stop(&c->blocked);
 	timer_stop(&c->tick);
 	tell(c, CONN_FAIL);
 }
@@ -96,8 +101,51 @@ static void wire_eat(struct conn *c, size_t n)
 		buf_eat(&c->plain, n);
 }
 
-/* Sends what is ready.  An error is kept, and told when all that had come in is
- * read. */
+/* Kept, and told when all that had come in is read. */
+static void lose(struct conn *c, int error)
+{
+	err_set(&c->err, ERR_NETWORK, error, "connection to %s lost: %s", c->name, strerror(error));
+	c->write_failed = true;
+	c->readable = true;
+	task_post(&c->turn);
+}
+
+static void set_user_timeout(struct conn *c, int ms)
+{
+	c->patient = !ms;
+	setsockopt(c->io.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
+/* TCP_USER_TIMEOUT would end a connection, too, whose server is well but does not
+ * read, because an application does not.  That may last as long as it likes: while
+ * the kernel takes nothing, silence alone is death. */
+static void on_blocked(struct timer *timer)
+{
+	struct conn *c = OWNER_OF(timer, struct conn, blocked);
+	struct tcp_info i = {0};
+	socklen_t n = sizeof i;
+	if (!c->patient)
+		set_user_timeout(c, 0);
+	getsockopt(c->io.fd, IPPROTO_TCP, TCP_INFO, &i, &n);
+	bool unanswered = i.tcpi_retransmits || i.tcpi_probes >= PROBES_LOST;
+	if (unanswered && i.tcpi_last_ack_recv >= DEAD_AFTER_MS)
+		lose(c, ETIMEDOUT);
+	else
+		timer_after(timer, BLOCKED_LOOK_MS);
+}
+
+static void set_writable(struct conn *c, bool writable)
+{
+	c->writable = writable;
+	c->wants_room |= !writable;
+	if (!writable && !timer_is_set(&c->blocked))
+		timer_after(&c->blocked, BLOCKED_LOOK_MS);
+	if (writable)
+		timer_stop(&c->blocked);
+	if (writable && c->patient)
+		set_user_timeout(c, DEAD_AFTER_MS);
+}
+
 static void send_wire(struct conn *c)
 {
 	uint8_t *p;
@@ -107,17 +155,11 @@ static void send_wire(struct conn *c)
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0 && errno == EAGAIN) {
-			c->writable = false;
-			c->wants_room = true;
+			set_writable(c, false);
 		} else if (sent < 0) {
-			err_set(&c->err, ERR_NETWORK, errno, "connection to %s lost: %s", c->name,
-				strerror(errno));
-			c->write_failed = true;
-			c->readable = true;
-			task_post(&c->turn);
+			lose(c, errno);
 		} else {
-			c->writable = (size_t)sent == n;
-			c->wants_room |= !c->writable;
+			set_writable(c, (size_t)sent == n);
 			wire_eat(c, (size_t)sent);
 		}
 	}
@@ -415,7 +457,7 @@ static void on_socket(struct io *io, uint32_t events)
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		c->hangup = true;
 	if (events & EPOLLOUT)
-		c->writable = true;
+		set_writable(c, true);
 	task_post(&c->turn);
 }
 
@@ -506,6 +548,7 @@ struct conn *conn_open(
 		.owner = owner,
 		.name = mem_dup(name),
 		.io.fd = -1,
+		.blocked.on = on_blocked,
 		.tick.on = on_tick,
 		.limit.on = on_limit,
 		.limit_ms = spec->limit_ms,
@@ -560,6 +603,7 @@ void conn_close(struct conn *c)
 		send_last(c);
 	io_close(&c->io);
 	timer_stop(&c->limit);
+	timer_stop(&c->blocked);
 	timer_stop(&c->tick);
 	task_drop(&c->turn);
 	loop_free_later(c, free_conn);

@@ -161,6 +161,14 @@ static void trouble(struct forward *f, const struct err *e)
 
 /* ---- the pod and the tunnels ---- */
 
+static void on_pool_room(void *owner)
+{
+	struct forward *f = owner;
+	become_active(f);
+	clients_open(&f->clients, f->pool);
+	set_accepting(f);
+}
+
 /* Where the look has failed, the pod is the one known from before: nothing was
  * checked. */
 static void use(struct forward *f, const struct k8s_pod *pod)
@@ -169,7 +177,7 @@ static void use(struct forward *f, const struct k8s_pod *pod)
 	memcpy(f->tried, pod->uid, sizeof f->tried);
 	pool_use(f->pool, pod);
 	if (pool_is_ready(f->pool) && (kind == ERR_NONE || kind == ERR_NOT_READY))
-		become_active(f);
+		on_pool_room(f);
 }
 
 /* While a try is being waited for, only a pod that is another than the last one
@@ -200,15 +208,7 @@ static void on_check(struct timer *timer)
 {
 	struct forward *f = OWNER_OF(timer, struct forward, check);
 	pool_ping(f->pool);
-	timer_after(timer, f->all->check_interval_ms);
-}
-
-static void on_pool_room(void *owner)
-{
-	struct forward *f = owner;
-	become_active(f);
-	clients_open(&f->clients, f->pool);
-	set_accepting(f);
+	timer_about(timer, f->all->check_interval_ms);
 }
 
 static void on_pool_lost(void *owner, const struct err *e)
@@ -388,7 +388,7 @@ void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f)
 	f->pool = pool_new(&spec, &Pool_ops, f);
 	f->target =
 		k8s_follow(f->cluster, &f->own->target, f->all->check_interval_ms, on_target, f);
-	timer_after(&f->check, f->all->check_interval_ms);
+	timer_about(&f->check, f->all->check_interval_ms);
 	set_accepting(f);
 }
 

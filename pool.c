@@ -11,6 +11,7 @@
 struct member {
 	struct tunnel *tunnel;
 	bool draining; /* to a pod that is not used any more */
+	bool opened;   /* it was ready once */
 };
 
 struct pool {
@@ -132,11 +133,12 @@ static void on_spare(struct timer *timer)
 }
 
 /* A tunnel is gone.  If others still serve, a spare waits a while; if it was
- * the last one, the owner decides. */
+ * the last one, the owner decides.  One on demand that was open has served its
+ * only channel. */
 static void lose(struct pool *p, struct member *m)
 {
 	struct err e = *tunnel_error(m->tunnel);
-	bool counts = !m->draining;
+	bool counts = !m->draining && !(is_on_demand(p) && m->opened);
 	remove_member(p, m);
 	if (!counts)
 		return;
@@ -159,6 +161,7 @@ static void on_tunnel(void *owner, struct tunnel *t, enum tunnel_event event)
 		lose(p, m);
 		return;
 	}
+	m->opened |= event == TUNNEL_READY;
 	tend(p);
 	if (pool_is_ready(p))
 		p->ops->room(p->owner);
@@ -189,6 +192,15 @@ static struct channel *channel_of_its_own(
 	return channel_open(p->member[p->count - 1].tunnel, p->pod.port, ops, owner);
 }
 
+/* One whose server is slow to take what we send may be about to stall. */
+static bool is_better(const struct member *a, const struct member *b)
+{
+	bool slow_a = tunnel_is_blocked(a->tunnel), slow_b = tunnel_is_blocked(b->tunnel);
+	if (slow_a != slow_b)
+		return slow_b;
+	return tunnel_channels(a->tunnel) < tunnel_channels(b->tunnel);
+}
+
 struct channel *pool_channel(struct pool *p, const struct channel_ops *ops, void *owner)
 {
 	struct member *best = NULL;
@@ -196,8 +208,7 @@ struct channel *pool_channel(struct pool *p, const struct channel_ops *ops, void
 		return channel_of_its_own(p, ops, owner);
 	for (unsigned i = 0; i < p->count; i++) {
 		struct member *m = &p->member[i];
-		if (takes_channels(m) &&
-			(!best || tunnel_channels(m->tunnel) < tunnel_channels(best->tunnel)))
+		if (takes_channels(m) && (!best || is_better(m, best)))
 			best = m;
 	}
 	if (!best)
@@ -220,7 +231,7 @@ bool pool_is_ready(const struct pool *p)
 
 bool pool_passes_half_close(const struct pool *p)
 {
-	return p->pod.passes_half_close;
+	return p->pod.passes_half_close && !is_on_demand(p); /* v4 has none */
 }
 
 unsigned pool_tunnels(const struct pool *p)

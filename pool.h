@@ -42,7 +42,8 @@ void pool_free(struct pool *p); /* its channels are ended (CHANNEL_BROKE) */
 void pool_use(struct pool *p, const struct k8s_pod *pod);
 
 /* Opens a channel to the pod's port: on an idle tunnel, else on the one with
- * the fewest channels that is neither stalled nor fenced.  NULL: there is none;
+ * the fewest channels that is neither stalled nor fenced, nor blocked if there is
+ * another.  NULL: there is none;
  * ops->room will follow. */
 struct channel *pool_channel(struct pool *p, const struct channel_ops *ops, void *owner);
 

@@ -7,6 +7,8 @@
 #include "mem.h"
 #include "random.h"
 
+enum { CLOSE_NORMAL = 1000, CLOSE_WITHOUT = 1005 }; /* RFC 6455, 7.4.1 */
+
 /* By a task, since what changes a tunnel is often its owner's own call. */
 void tunnel_tell_changed(struct tunnel *t)
 {
@@ -135,6 +137,10 @@ static int64_t judge_ping(struct tunnel *t)
 static void judge(struct timer *timer)
 {
 	struct tunnel *t = OWNER_OF(timer, struct tunnel, judge);
+	if (t->err.kind) {
+		die(t);
+		return;
+	}
 	if (t->paused)
 		return;
 	if (tunnel_is_stalled(t)) {
@@ -156,7 +162,7 @@ static void restart_clocks(struct tunnel *t)
 	t->resumed_ms = loop_now();
 	if (t->ping_ms)
 		t->ping_ms = t->resumed_ms;
-	judge(&t->judge);
+	timer_set(&t->judge, t->resumed_ms);
 }
 
 static void unblock(struct tunnel *t)
@@ -180,7 +186,7 @@ void tunnel_ping(struct tunnel *t)
 		tunnel_put(t, out, spdy_put_ping(out, t->ping_id - 1));
 	if (tunnel_is_websocket(t))
 		put_frame(t, WS_PING, out, 0);
-	judge(&t->judge);
+	timer_set(&t->judge, t->ping_ms);
 }
 
 static void got_pong(struct tunnel *t)
@@ -219,7 +225,7 @@ void tunnel_set_paused(struct tunnel *t, bool paused)
 void tunnel_judge(struct tunnel *t)
 {
 	if (!timer_is_set(&t->judge))
-		judge(&t->judge);
+		timer_set(&t->judge, loop_now());
 }
 
 void tunnel_fail(struct tunnel *t, enum err_kind kind, const char *why)
@@ -264,7 +270,7 @@ static void read_spdy(struct tunnel *t, const uint8_t *p, size_t n)
 
 static void got_close(struct tunnel *t, const struct ws_event *ev)
 {
-	if (tunnel_is_v4(t))
+	if (tunnel_is_v4(t) && (ev->code == CLOSE_NORMAL || ev->code == CLOSE_WITHOUT))
 		channels_got_v4_end(t);
 	err_set(&t->err, ERR_NETWORK, 0, "closed by the server (%u%s%.*s)", ev->code,
 		ev->length ? ": " : "", (int)ev->length, (const char *)ev->data);
@@ -392,7 +398,7 @@ static void on_upgraded(void *owner, struct conn *conn, const struct err *e)
 	conn_pass(conn, on_conn, t);
 	t->on(t->owner, t, TUNNEL_READY);
 	channels_serve_waiting(t);
-	if (!t->closed)
+	if (t->conn)
 		read_all(t);
 }
 
@@ -453,6 +459,11 @@ bool tunnel_is_ready(const struct tunnel *t)
 bool tunnel_is_usable(const struct tunnel *t)
 {
 	return (tunnel_is_ready(t) || (tunnel_is_v4(t) && !t->gone)) && !t->fences;
+}
+
+bool tunnel_is_blocked(const struct tunnel *t)
+{
+	return t->blocked_ms;
 }
 
 bool tunnel_is_stalled(const struct tunnel *t)

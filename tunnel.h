@@ -53,6 +53,7 @@ void tunnel_ping(struct tunnel *t);
 
 bool tunnel_is_ready(const struct tunnel *t);   /* open, whether fenced or not */
 bool tunnel_is_usable(const struct tunnel *t);  /* not fenced, and ready where it need be */
+bool tunnel_is_blocked(const struct tunnel *t); /* the server takes nothing, for now */
 bool tunnel_is_stalled(const struct tunnel *t); /* held up by a client or by the server */
 unsigned tunnel_channels(const struct tunnel *t);
 int64_t tunnel_round_trip_ms(const struct tunnel *t); /* of the last ping; -1: none yet */

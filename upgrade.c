@@ -27,6 +27,8 @@ static const struct ask {
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ", "Sec-WebSocket-Protocol"},
 };
 
+static const char NoAnswer[] = "the server closed the connection without an answer";
+
 struct upgrade {
 	struct cluster *cluster;
 	void (*on)(void *owner, struct conn *conn, const struct err *e);
@@ -161,7 +163,9 @@ static const char *what_is_wrong(const struct upgrade *u, const struct http_head
 
 /* Whether a refusal is about the pod, the user or the server's health, so that
  * another transport would meet the same.  403 is not, for WebSocket: it needs
- * the right to `get`, SPDY that to `create`. */
+ * the right to `get`, SPDY that to `create`.  5xx without a Status may be a
+ * proxy's that does not know WebSocket; for a POST it is one whose server is
+ * down, which says nothing of transports. */
 static bool is_final(const struct upgrade *u, bool told)
 {
 	switch (u->status) {
@@ -172,7 +176,7 @@ static bool is_final(const struct upgrade *u, bool told)
 	case 403:
 		return told && u->transport != TRANSPORT_WEBSOCKET;
 	default:
-		return told && u->status >= 500;
+		return u->status >= 500 && (told || u->transport != TRANSPORT_WEBSOCKET);
 	}
 }
 
@@ -260,8 +264,10 @@ static void on_conn(void *owner, enum conn_event event)
 			finish_refused(u);
 		else if (event == CONN_FAIL)
 			fail_by(u, conn_error(u->conn));
+		else if (u->may_fall_back && u->transport == TRANSPORT_WEBSOCKET)
+			fall_back(u, NoAnswer);
 		else
-			fall_back(u, "the server closed the connection without an answer");
+			fail(u, ERR_NETWORK, 0, NoAnswer);
 		break;
 	}
 }
