@@ -185,6 +185,7 @@ void channel_push(struct channel *c, size_t n)
 	put_headers(c, c->room, n, &m);
 	mask_on(&m, c->room + headers, n);
 	conn_push(c->tunnel->conn, headers + n);
+	tunnel_note_sent(c->tunnel);
 }
 
 /* Reads what the socket was seen to have; false: it has less. */
@@ -232,6 +233,7 @@ static ssize_t pull_large(struct channel *c, int fd, size_t total)
 		head = 0;
 		room = left ? conn_room(conn, 1, &p) : 0;
 	}
+	tunnel_note_sent(c->tunnel);
 	if (whole && left)
 		whole = put_rest(c, fd, left, &m);
 	if (!whole)
@@ -612,6 +614,6 @@ struct channel *channel_open(
 	if (!tunnel_is_v4(t))
 		put_open(c, port);
 	channels_balance(t);
-	tunnel_judge(t);
+	tunnel_judge_later(t);
 	return c;
 }

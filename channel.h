@@ -58,6 +58,7 @@ struct tunnel {
 	uint32_t ping_id;
 	int64_t ping_ms; /* when the ping under way was sent; 0: none is */
 	int64_t round_trip_ms;
+	int64_t sent_ms;     /* when data was first sent since we last heard; 0: none was */
 	int64_t blocked_ms;  /* since when the server has not taken what we send; 0: it does */
 	int64_t resumed_ms;  /* when we last began to read again, or it did */
 	struct timer judge;  /* of pings and replies */
@@ -81,8 +82,9 @@ void tunnel_set_fence(struct tunnel *t, enum fence why, bool on);
 /* Stops or starts to read what the server sends. */
 void tunnel_set_paused(struct tunnel *t, bool paused);
 
-/* Looks at what is overdue, now that there is something new to wait for. */
-void tunnel_judge(struct tunnel *t);
+/* There is something new to wait for: it is judged after TUNNEL_FENCE_MS. */
+void tunnel_judge_later(struct tunnel *t);
+void tunnel_note_sent(struct tunnel *t); /* data that should bring something back */
 void tunnel_look_if_blocked(struct tunnel *t);
 
 /* Ends a v4 tunnel in good order: there is no more to send. */

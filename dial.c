@@ -89,9 +89,28 @@ static socklen_t to_sockaddr(struct sockaddr_storage *out, const struct address 
 	return sizeof *in6;
 }
 
+/* Says only that this machine has no such kind of address. */
+static bool is_no_way(int error)
+{
+	return error == EADDRNOTAVAIL || error == EAFNOSUPPORT || error == ENETUNREACH;
+}
+
+/* A port of this machine's own, out of those that are given to connections, can
+ * be connected to itself where nobody listens on it. */
+static bool is_our_own(int fd)
+{
+	struct sockaddr_storage near, far;
+	socklen_t near_n = sizeof near, far_n = sizeof far;
+	return !getsockname(fd, (struct sockaddr *)&near, &near_n) &&
+	       !getpeername(fd, (struct sockaddr *)&far, &far_n) && near_n == far_n &&
+	       !memcmp(&near, &far, near_n);
+}
+
 static void attempt_failed(struct dial *d, const struct address *a, int error)
 {
 	char text[INET6_ADDRSTRLEN];
+	if (is_no_way(d->err.code)) /* another address says more */
+		d->err = (struct err){0};
 	inet_ntop(a->family, a->bytes, text, sizeof text);
 	enum err_kind kind = error == ECONNREFUSED                ? ERR_REFUSED
 			     : error == EMFILE || error == ENFILE ? ERR_LOCAL
@@ -110,6 +129,8 @@ static void on_connected(struct io *io, uint32_t events)
 	socklen_t n = sizeof error;
 	(void)events;
 	getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &error, &n);
+	if (!error && is_our_own(io->fd))
+		error = ECONNREFUSED;
 	if (error) {
 		attempt_failed(d, &d->address[t - d->attempt], error);
 		io_close(io);

@@ -131,6 +131,18 @@ static int64_t judge_ping(struct tunnel *t)
 	return 0;
 }
 
+/* Data that brings nothing back may have gone into a hole: a ping tells soon. */
+static int64_t judge_sending(struct tunnel *t)
+{
+	if (!t->sent_ms)
+		return 0;
+	if (t->sent_ms + TUNNEL_FENCE_MS > loop_now())
+		return t->sent_ms + TUNNEL_FENCE_MS;
+	t->sent_ms = 0;
+	tunnel_ping(t);
+	return 0;
+}
+
 /* Looks at what is overdue, and sets the timer for what will be next.  While we
  * do not read, nothing can be heard; while the server does not, nothing that we
  * ask gets out: neither is a time to judge. */
@@ -147,7 +159,9 @@ static void judge(struct timer *timer)
 		tunnel_tell_changed(t);
 		return;
 	}
-	int64_t next = sooner(judge_replies(t), judge_ping(t));
+	int64_t next = judge_sending(t);
+	next = sooner(next, judge_replies(t));
+	next = sooner(next, judge_ping(t));
 	if (t->blocked_ms)
 		next = sooner(next, t->blocked_ms + TUNNEL_BLOCKED_MS);
 	if (t->err.kind)
@@ -186,7 +200,7 @@ void tunnel_ping(struct tunnel *t)
 		tunnel_put(t, out, spdy_put_ping(out, t->ping_id - 1));
 	if (tunnel_is_websocket(t))
 		put_frame(t, WS_PING, out, 0);
-	timer_set(&t->judge, t->ping_ms);
+	tunnel_judge_later(t);
 }
 
 static void got_pong(struct tunnel *t)
@@ -222,10 +236,19 @@ void tunnel_set_paused(struct tunnel *t, bool paused)
 	restart_clocks(t);
 }
 
-void tunnel_judge(struct tunnel *t)
+void tunnel_judge_later(struct tunnel *t)
 {
-	if (!timer_is_set(&t->judge))
-		timer_set(&t->judge, loop_now());
+	int64_t at = loop_now() + TUNNEL_FENCE_MS;
+	if (!timer_is_set(&t->judge) || t->judge.at_ms > at)
+		timer_set(&t->judge, at);
+}
+
+void tunnel_note_sent(struct tunnel *t)
+{
+	if (t->sent_ms)
+		return;
+	t->sent_ms = loop_now();
+	tunnel_judge_later(t);
 }
 
 void tunnel_fail(struct tunnel *t, enum err_kind kind, const char *why)
@@ -321,6 +344,7 @@ static void read_all(struct tunnel *t)
 	struct conn *conn = t->conn;
 	uint8_t *p;
 	size_t n;
+	t->sent_ms = 0;
 	while (!t->err.kind && !t->closed && (n = conn_peek(conn, &p))) {
 		(tunnel_is_websocket(t) ? read_ws : read_spdy)(t, p, n);
 		conn_eat(conn, n);

@@ -45,7 +45,8 @@ void tunnel_close(struct tunnel *t);
 /* Takes no new channel from now on; those it has go on. */
 void tunnel_fence(struct tunnel *t);
 
-/* Sends a ping, unless one is under way: a SPDY one, which the pod's container
+/* Sends a ping, unless one is under way (also done by itself, when data has been
+ * sent for TUNNEL_FENCE_MS and nothing came): a SPDY one, which the pod's container
  * runtime answers, and a WebSocket one, which the API server answers.  The
  * first unanswered for TUNNEL_FENCE_MS fences the tunnel until one is answered;
  * silence for TUNNEL_DEAD_MS ends it. */

@@ -775,6 +775,38 @@ static void pings_and_measures(void **state)
 	assert_int_equal(Told.changed, 0);
 }
 
+static void pings_when_what_was_sent_brings_nothing_back(void **state)
+{
+	(void)state;
+	open_channel(&A, 80);
+	far_reply(3);
+	far_look();
+	settle();
+	buf_put(&A.say, "anybody?", 8);
+	push_some(&A);
+	settle();
+	loop_skip(TUNNEL_FENCE_MS - 2000);
+	assert_null(strstr((char *)buf_data(&Far.said), "ping"));
+	loop_skip(2000);
+	expect_said("syn 1 error 80 fin|syn 3 data 80|data 3 anybody?|ping 1|ws-ping|");
+}
+
+static void does_not_ping_while_data_goes_both_ways(void **state)
+{
+	(void)state;
+	open_channel(&A, 80);
+	for (int i = 0; i < 3; i++) {
+		buf_put(&A.say, "x", 1);
+		push_some(&A);
+		loop_skip(TUNNEL_FENCE_MS - 2000);
+		far_data(3, "y");
+		far_look();
+		settle();
+	}
+	loop_skip(TUNNEL_FENCE_MS);
+	expect_said("syn 1 error 80 fin|syn 3 data 80|data 3 x|data 3 x|data 3 x|");
+}
+
 static void fences_until_a_ping_is_answered(void **state)
 {
 	(void)state;
@@ -1289,8 +1321,9 @@ static void says_that_a_v4_channel_never_opened(void **state)
 
 static int set_up(void **state)
 {
-	loop_init();
-	return certs_make(state);
+	int failed = certs_make(state);
+	loop_init(); /* after what takes long: its clock stands still meanwhile */
+	return failed;
 }
 
 static int tear_down(void **state)
@@ -1311,64 +1344,67 @@ static int tear_down(void **state)
 #define TEST_V4(f)      cmocka_unit_test_setup_teardown(f, begin_v4, end)
 #define TEST_OPENING(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
+static const struct CMUnitTest Tests[] = {
+	TEST(sends_the_first_bytes_with_the_streams_that_carry_them),
+	TEST(carries_two_channels_side_by_side),
+	TEST(pulls_large_frames_from_a_socket),
+	TEST(reads_however_it_is_cut),
+	TEST(ends_as_the_application_ends),
+	TEST(finishes_once),
+	TEST(waits_for_what_the_error_stream_says),
+	TEST(tells_what_broke_a_channel),
+	TEST(keeps_no_more_of_an_error_than_a_line),
+	TEST(passes_over_what_comes_late),
+	TEST(may_be_aborted_by_what_it_is_told),
+	TEST(may_be_aborted_by_what_another_is_told),
+	TEST(serves_those_who_wait_in_turn),
+	TEST(takes_no_new_channel_after_goaway),
+	TEST(takes_no_new_channel_when_fenced),
+	TEST(pings_and_measures),
+	TEST(pings_when_what_was_sent_brings_nothing_back),
+	TEST(does_not_ping_while_data_goes_both_ways),
+	TEST(fences_until_a_ping_is_answered),
+	TEST(is_dead_when_nothing_is_heard_after_a_ping),
+	TEST(is_not_dead_for_a_lost_pong),
+	TEST(fences_until_new_streams_are_answered),
+	TEST(stops_reading_for_a_lonely_client_as_long_as_it_takes),
+	TEST(does_not_judge_by_a_time_in_which_it_did_not_read),
+	TEST(lets_a_stalled_client_queue_beside_others),
+	TEST(ends_a_client_that_holds_up_others_too_long),
+	TEST(changes_the_rules_with_the_company),
+	TEST(bounds_what_all_may_queue),
+	TEST(is_stalled_while_the_server_does_not_read),
+	TEST(says_what_ended_it),
+	TEST(says_that_the_connection_was_lost),
+	TEST_OPENING(says_why_it_never_opened),
+	TEST(tells_its_channels_when_it_is_closed),
+	TEST_OPENING(can_be_closed_from_its_handlers),
+	TEST_SPDY(sends_the_first_bytes_with_the_streams_that_carry_them),
+	TEST_SPDY(carries_two_channels_side_by_side),
+	TEST_SPDY(pulls_large_frames_from_a_socket),
+	TEST_SPDY(ends_as_the_application_ends),
+	TEST_SPDY(finishes_once),
+	TEST_SPDY(tells_what_broke_a_channel),
+	TEST_SPDY(passes_over_what_comes_late),
+	TEST_SPDY(is_dead_when_nothing_is_heard_after_a_ping),
+	TEST_TLS(carries_two_channels_side_by_side),
+	TEST_TLS(pulls_large_frames_from_a_socket),
+	TEST_TLS(reads_however_it_is_cut),
+	TEST_TLS(ends_as_the_application_ends),
+	TEST_TLS(waits_for_what_the_error_stream_says),
+	TEST_TLS(tells_what_broke_a_channel),
+	TEST_TLS(may_be_aborted_by_what_it_is_told),
+	TEST_TLS(may_be_aborted_by_what_another_is_told),
+	TEST_TLS(stops_reading_for_a_lonely_client_as_long_as_it_takes),
+	TEST_TLS(says_what_ended_it),
+	TEST_TLS(can_be_closed_from_its_handlers),
+	TEST_V4(carries_one_channel_over_v4),
+	TEST_V4(ends_a_v4_channel_with_its_tunnel),
+	TEST_V4(ends_a_v4_tunnel_with_its_channel),
+	TEST_V4(says_that_a_v4_channel_never_opened),
+};
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(sends_the_first_bytes_with_the_streams_that_carry_them),
-		TEST(carries_two_channels_side_by_side),
-		TEST(pulls_large_frames_from_a_socket),
-		TEST(reads_however_it_is_cut),
-		TEST(ends_as_the_application_ends),
-		TEST(finishes_once),
-		TEST(waits_for_what_the_error_stream_says),
-		TEST(tells_what_broke_a_channel),
-		TEST(keeps_no_more_of_an_error_than_a_line),
-		TEST(passes_over_what_comes_late),
-		TEST(may_be_aborted_by_what_it_is_told),
-		TEST(may_be_aborted_by_what_another_is_told),
-		TEST(serves_those_who_wait_in_turn),
-		TEST(takes_no_new_channel_after_goaway),
-		TEST(takes_no_new_channel_when_fenced),
-		TEST(pings_and_measures),
-		TEST(fences_until_a_ping_is_answered),
-		TEST(is_dead_when_nothing_is_heard_after_a_ping),
-		TEST(is_not_dead_for_a_lost_pong),
-		TEST(fences_until_new_streams_are_answered),
-		TEST(stops_reading_for_a_lonely_client_as_long_as_it_takes),
-		TEST(does_not_judge_by_a_time_in_which_it_did_not_read),
-		TEST(lets_a_stalled_client_queue_beside_others),
-		TEST(ends_a_client_that_holds_up_others_too_long),
-		TEST(changes_the_rules_with_the_company),
-		TEST(bounds_what_all_may_queue),
-		TEST(is_stalled_while_the_server_does_not_read),
-		TEST(says_what_ended_it),
-		TEST(says_that_the_connection_was_lost),
-		TEST_OPENING(says_why_it_never_opened),
-		TEST(tells_its_channels_when_it_is_closed),
-		TEST_OPENING(can_be_closed_from_its_handlers),
-		TEST_SPDY(sends_the_first_bytes_with_the_streams_that_carry_them),
-		TEST_SPDY(carries_two_channels_side_by_side),
-		TEST_SPDY(pulls_large_frames_from_a_socket),
-		TEST_SPDY(ends_as_the_application_ends),
-		TEST_SPDY(finishes_once),
-		TEST_SPDY(tells_what_broke_a_channel),
-		TEST_SPDY(passes_over_what_comes_late),
-		TEST_SPDY(is_dead_when_nothing_is_heard_after_a_ping),
-		TEST_TLS(carries_two_channels_side_by_side),
-		TEST_TLS(pulls_large_frames_from_a_socket),
-		TEST_TLS(reads_however_it_is_cut),
-		TEST_TLS(ends_as_the_application_ends),
-		TEST_TLS(waits_for_what_the_error_stream_says),
-		TEST_TLS(tells_what_broke_a_channel),
-		TEST_TLS(may_be_aborted_by_what_it_is_told),
-		TEST_TLS(may_be_aborted_by_what_another_is_told),
-		TEST_TLS(stops_reading_for_a_lonely_client_as_long_as_it_takes),
-		TEST_TLS(says_what_ended_it),
-		TEST_TLS(can_be_closed_from_its_handlers),
-		TEST_V4(carries_one_channel_over_v4),
-		TEST_V4(ends_a_v4_channel_with_its_tunnel),
-		TEST_V4(ends_a_v4_tunnel_with_its_channel),
-		TEST_V4(says_that_a_v4_channel_never_opened),
-	};
-	return cmocka_run_group_tests_name("tunnel", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("tunnel", Tests, set_up, tear_down);
 }
