@@ -75,14 +75,19 @@ def check_doors(path, _):
 
 
 def functions(path):
-    """(line, length) of each function: from its opening brace to its closing one."""
-    start = 0
+    """(line, length) of each function: from its opening brace to its closing one, without the
+    rows of its tables."""
+    start = rows = table = 0
     for n, line in enumerate(text(path).splitlines(), 1):
         if line == "{":
-            start = n
+            start, rows, table = n, 0, 0
         elif line == "}" and start:
-            yield start, n - start
+            yield start, n - start - rows
             start = 0
+        elif re.match(r"\t.*\] = \{$", line):
+            table = n
+        elif line == "\t};" and table:
+            rows, table = rows + n - table - 1, 0
 
 
 def check_functions(path, _):

@@ -66,7 +66,7 @@ def test_a_refused_connection_is_reset_and_one_line_says_why(namespace, porter):
     echo = porter.forward("one", namespace.name, "app", 7007, type="pod")
     porter.start()
     porter.wait_echo(echo)
-    assert refused(dead) == b""
+    assert apps.refused(dead) == b""
     porter.stop()
     assert len(porter.logged("connection refused")) == 1
 
@@ -86,20 +86,11 @@ def test_a_hundred_refused_connections_leave_their_tunnel_alone(namespace, new_p
         half = apps.read_exactly(slow, MIB)
         pod.listen(7007, False)
         with ThreadPoolExecutor(10) as pool:
-            assert list(pool.map(refused, [port] * 100)) == [b""] * 100
+            assert list(pool.map(apps.refused, [port] * 100)) == [b""] * 100
         assert apps.echo_on(idle, b"still here") == b"still here"
         assert half + apps.read_exactly(slow, MIB) == large
         sender.join()
     assert pod.seen(7007)["ended"].get("reset", 0) == 0
-
-
-def refused(port):
-    try:
-        s = apps.connect(port)
-    except ConnectionResetError:  # it came before connect(2) had returned
-        return b""
-    with s:
-        return apps.read_to_reset(s)
 
 
 def test_the_application_aborts_the_client_gets_what_had_come_then_a_reset(namespace, porter):

@@ -17,7 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var habits map[int]func(*App, *listener)
+var (
+	habits map[int]func(*App, *listener)
+	byName map[string]func(*App, *conn) // what the chosen port can be
+)
 
 func init() { // not at its declaration: the servers' own code refers to it
 	habits = map[int]func(*App, *listener){
@@ -30,8 +33,10 @@ func init() { // not at its declaration: the servers' own code refers to it
 		7015: each(greeter),
 		7019: each(source),
 		7020: each(plain),
+		7021: each(chosen),
 		8080: web,
 	}
+	byName = map[string]func(*App, *conn){"echo": echo, "source": source, "late-sink": lateSink}
 }
 
 func each(serve func(*App, *conn)) func(*App, *listener) {
@@ -99,6 +104,31 @@ func duplex(_ *App, c *conn) {
 func stubborn(a *App, c *conn) {
 	<-a.release
 	io.Copy(io.Discard, c)
+}
+
+// lateSink is a sink that reads its order, and all behind it, when the stubborn
+// port begins to read.
+func lateSink(a *App, c *conn) {
+	<-a.release
+	sink(a, c)
+}
+
+// chosen is told by its first line which server to be, so that connections of
+// every kind can share one forward.
+func chosen(a *App, c *conn) {
+	name, b := "", make([]byte, 1)
+	for {
+		if _, err := io.ReadFull(c, b); err != nil {
+			return
+		}
+		if b[0] == '\n' {
+			break
+		}
+		name += string(b)
+	}
+	if serve := byName[name]; serve != nil {
+		serve(a, c)
+	}
 }
 
 // waiter speaks only after the peer's end.

@@ -23,8 +23,8 @@ import (
 
 // Annotations of a pod.  All but the runtime may be changed while it runs.
 const (
-	annRuntime   = "test-node/runtime"     // containerd (default) or cri-o: the containerID and the texts of errors
-	annHalfClose = "test-node/half-close"  // "pass": hand the client's end to the application, wait for both ways
+	annRuntime   = "test-node/runtime"     // containerd (default), cri-o or docker: the containerID and the texts of errors
+	annHalfClose = "test-node/half-close"  // "pass": hand the client's end to the application, go on until its own
 	annReady     = "test-node/ready"       // "false": Running, but not Ready
 	annPhase     = "test-node/phase"       // Pending, Succeeded or Failed instead of Running: nothing runs
 	annExits     = "test-node/exits-after" // how long it serves once it is told to end; default: its whole grace period
@@ -90,7 +90,7 @@ func (p *pod) gone() (yes bool) {
 }
 
 func (p *pod) passesHalfClose() (yes bool) {
-	p.locked(func() { yes = p.pass })
+	p.locked(func() { yes = p.pass || runtimes[p.runtime].passes })
 	return yes
 }
 

@@ -6,8 +6,9 @@ package main
 // copy both ways, and once either way has ended the other has one second.  The
 // client's half-close is not passed on to the application.  Both close the data
 // stream in good order before the kubelet's code tells an error.  Their texts
-// differ.  annHalfClose makes a pod behave as if its runtime did pass it on and
-// waited for both ways, whatever its name.
+// differ.  Docker's (cri-dockerd) has socat between, which passes the client's
+// half-close on; here all goes on until the application ends it.  annHalfClose
+// makes a pod behave so whatever its runtime's name.
 
 import (
 	"context"
@@ -21,6 +22,7 @@ import (
 )
 
 type runtime struct {
+	passes bool // the client's half-close
 	closed func(sandbox string) error
 	failed func(sandbox string, port int32, err error) error // could not connect
 	broke  func(sandbox string, port int32, err error) error // was connected
@@ -47,6 +49,18 @@ var runtimes = map[string]runtime{
 			return fmt.Errorf("port forward into network namespace %q: %w", netns(id), err)
 		},
 	},
+	"docker": {
+		passes: true,
+		closed: func(id string) error { return fmt.Errorf("container not running (%s)", id) },
+		failed: func(_ string, port int32, _ error) error {
+			return socat("connect(5, AF=2 127.0.0.1:%d, 16): Connection refused", port)
+		},
+		broke: func(_ string, _ int32, err error) error { return socat("read(5, 0x5598, 8192): %v", err) },
+	},
+}
+
+func socat(format string, args ...any) error {
+	return fmt.Errorf("exit status 1: 2026/01/02 03:04:05 socat[6] E "+format+"\n", args...)
 }
 
 func netns(sandbox string) string { return "/var/run/netns/cni-" + sandbox[:8] }
@@ -79,29 +93,39 @@ func inside(err error, port int32) error {
 }
 
 func carry(conn *net.TCPConn, stream io.ReadWriter, passHalfClose bool) error {
-	ended := make(chan error, 2)
+	down, up := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := io.Copy(stream, conn)
-		ended <- err
+		down <- err
 	}()
 	go func() {
 		_, err := io.Copy(conn, stream)
 		if passHalfClose {
 			conn.CloseWrite()
 		}
-		ended <- err
+		up <- err
 	}()
-	err := <-ended
-	var enough <-chan time.Time
-	if !passHalfClose {
-		enough = time.After(time.Second)
+	if passHalfClose {
+		return <-down
 	}
+	var first, other error
 	select {
-	case other := <-ended:
-		if err == nil {
-			err = other
-		}
-	case <-enough:
+	case first = <-down:
+		other = within(time.Second, up)
+	case first = <-up:
+		other = within(time.Second, down)
 	}
-	return err
+	if first == nil {
+		return other
+	}
+	return first
+}
+
+func within(limit time.Duration, c chan error) error {
+	select {
+	case err := <-c:
+		return err
+	case <-time.After(limit):
+		return nil
+	}
 }

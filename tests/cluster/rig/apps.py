@@ -82,6 +82,23 @@ def source(port, n, seed):
         return read_all(s)
 
 
+def chosen(port, server):
+    """A connection to the port that is what its first line says (backend/habits.go)."""
+    s = connect(port)
+    s.sendall(f"{server}\n".encode())
+    return s
+
+
+def refused(port):
+    """What a connection gives before it is reset."""
+    try:
+        s = connect(port)
+    except ConnectionResetError:  # it came before connect(2) had returned
+        return b""
+    with s:
+        return read_to_reset(s)
+
+
 def sink(port, data):
     """Sends all; returns the SHA-256 that the server made of it."""
     with connect(port) as s:
