@@ -9,7 +9,7 @@
 
 # The layers.  A file includes headers of its own layer and lower ones only: tests/lint.py reads
 # this table, and a unit test is linked with no more than its module may use.
-L0 = base64 buf err exit hash log mem nearest random text
+L0 = base64 buf err exit file hash log mem nearest random text
 L1 = child loop peer
 L2 = http inifile json spdy value ws yaml yaml_scalar
 L3 = conn der dial pem pki tls x509

@@ -4,12 +4,11 @@
 #include "credential.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base64.h"
+#include "file.h"
 
 enum { TOKEN_FILE_MAX = 65536 };
 
@@ -37,33 +36,13 @@ static bool put_token(struct buf *out, const void *token, size_t n, const char *
 	return true;
 }
 
-/* Never waits, whatever kind of file it is.  Returns -1 with errno set. */
-static ssize_t read_file(struct buf *into, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return -1;
-	ssize_t n;
-	do {
-		n = read(fd, buf_room(into, TOKEN_FILE_MAX), TOKEN_FILE_MAX);
-		if (n > 0)
-			buf_push(into, (size_t)n);
-	} while (n > 0 && buf_len(into) <= TOKEN_FILE_MAX);
-	if (n > 0)
-		errno = EFBIG;
-	int error = errno;
-	close(fd);
-	errno = error;
-	return n ? -1 : 0;
-}
-
 /* Blanks around the token do not count (client-go, transport/token_source.go). */
 static bool put_token_of_file(struct buf *out, const char *path, struct err *e)
 {
 	char from[ERR_TEXT];
 	struct buf text = {0};
 	bool ok = false;
-	if (read_file(&text, path) < 0) {
+	if (!file_read(&text, path, TOKEN_FILE_MAX)) {
 		err_set(e, ERR_LOCAL, errno, "cannot read token file '%s': %s", path,
 			strerror(errno));
 	} else {

@@ -4,7 +4,6 @@
 #include "kubeconfig.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,9 +14,10 @@
 
 #include "base64.h"
 #include "buf.h"
+#include "file.h"
 #include "yaml.h"
 
-enum { FILE_MAX = 16 << 20, PART = 65536, NAMES_MAX = 300 };
+enum { FILE_MAX = 16 << 20, NAMES_MAX = 300 };
 
 /* What every step needs to read on, and to say where it failed. */
 struct source {
@@ -84,24 +84,6 @@ static char *folder_of(const char *file)
 	return whole;
 }
 
-/* Never waits, whatever kind of file it is.  False with errno set. */
-static bool read_file(struct buf *into, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return false;
-	ssize_t n;
-	do {
-		n = read(fd, buf_room(into, PART), PART);
-		if (n > 0)
-			buf_push(into, (size_t)n);
-	} while ((n > 0 && buf_len(into) <= FILE_MAX) || (n < 0 && errno == EINTR));
-	int error = n > 0 ? EFBIG : errno;
-	close(fd);
-	errno = error;
-	return !n;
-}
-
 /* The parser says "line 3: what"; here it becomes "FILE:3: what". */
 static bool parse(struct source *s, const struct buf *text)
 {
@@ -115,7 +97,7 @@ static bool read_source(struct source *s)
 {
 	struct buf text = {0};
 	bool ok = false;
-	if (read_file(&text, s->file))
+	if (file_read(&text, s->file, FILE_MAX))
 		ok = parse(s, &text);
 	else
 		err_set(s->e, ERR_LOCAL, errno, "cannot read kubeconfig '%s': %s", s->file,
@@ -184,7 +166,7 @@ static bool read_part(
 {
 	struct buf text = {0};
 	char *path = kubeconfig_path(v->text, s->dir);
-	bool ok = read_file(&text, path);
+	bool ok = file_read(&text, path, FILE_MAX);
 	if (ok)
 		secret_set(to, buf_data(&text), buf_len(&text));
 	else

@@ -4,13 +4,12 @@
 #include "pki.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "buf.h"
 #include "der.h"
+#include "file.h"
 #include "mem.h"
 #include "pem.h"
 #include "x509.h"
@@ -188,22 +187,6 @@ void tls_anchors_free(struct tls_anchors *a)
 	free(a);
 }
 
-/* Reads a file whole; false with errno set. */
-static bool read_file(struct buf *out, const char *path)
-{
-	ssize_t n = 1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	while (n > 0 && buf_len(out) <= PKI_BUNDLE_MAX)
-		if ((n = read(fd, buf_room(out, 65536), 65536)) > 0)
-			buf_push(out, (size_t)n);
-	int code = n > 0 ? EFBIG : errno;
-	close(fd);
-	errno = code;
-	return !n;
-}
-
 /* The path of the system's bundle, opened and read; NULL with *e set. */
 static const char *read_bundle(struct buf *out, struct err *e)
 {
@@ -214,13 +197,13 @@ static const char *read_bundle(struct buf *out, struct err *e)
 	};
 	const char *chosen = getenv("SSL_CERT_FILE");
 	if (chosen && *chosen) {
-		if (read_file(out, chosen))
+		if (file_read(out, chosen, PKI_BUNDLE_MAX))
 			return chosen;
 		err_set(e, ERR_LOCAL, errno, "SSL_CERT_FILE %s: %s", chosen, strerror(errno));
 		return NULL;
 	}
 	for (size_t i = 0; i < sizeof Paths / sizeof *Paths; i++) {
-		if (read_file(out, Paths[i]))
+		if (file_read(out, Paths[i], PKI_BUNDLE_MAX))
 			return Paths[i];
 		buf_free(out);
 	}
