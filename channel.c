@@ -361,7 +361,7 @@ static const char *last_clause(const char *text)
 }
 
 /* What container runtimes say, and we for it; the first texts are containerd's,
- * the last is CRI-O's. */
+ * then CRI-O's and Docker's. */
 static const struct cause {
 	const char *first, *then, *words;
 	enum channel_how how;
@@ -371,6 +371,7 @@ static const struct cause {
 	{"network namespace for sandbox", "is closed", "the pod is gone", CHANNEL_POD_GONE,
 		ERR_NOT_READY},
 	{"sandbox", "is not running", "the pod is gone", CHANNEL_POD_GONE, ERR_NOT_READY},
+	{"container not running", "", "the pod is gone", CHANNEL_POD_GONE, ERR_NOT_READY},
 };
 
 static const struct cause *find_cause(const char *text)

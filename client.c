@@ -311,9 +311,10 @@ static void shut_when_flushed(struct client *c)
 	shutdown(c->io.fd, SHUT_WR);
 }
 
-/* The application has closed: our FIN behind the last byte, then what the
- * client still sends is thrown away until it closes, since closing first would
- * reset the connection under the bytes it has not read. */
+/* The application has closed: our FIN behind the last byte, however long the
+ * client takes to read it; then what the client still sends is thrown away until
+ * it closes, since closing first would reset the connection under the bytes it
+ * has not read. */
 static void drain(struct client *c)
 {
 	uint8_t scrap[16384];
@@ -322,6 +323,8 @@ static void drain(struct client *c)
 	if (buf_len(&c->out))
 		return;
 	shut_when_flushed(c);
+	if (!timer_is_set(&c->timer))
+		timer_after(&c->timer, CLIENT_LINGER_MS);
 	while (thrown < CLIENT_TURN && (n = recv(c->io.fd, scrap, sizeof scrap, 0)) > 0)
 		thrown += (size_t)n;
 	if (n > 0 || (n < 0 && errno == EINTR))
@@ -377,7 +380,9 @@ static void on_end(void *owner, enum channel_how how, const struct err *e)
 	if (e)
 		c->err = *e;
 	set_state(c, how == CHANNEL_ENDED ? DRAINING : RESETTING);
-	timer_after(&c->timer, how == CHANNEL_ENDED ? CLIENT_LINGER_MS : CLIENT_DELIVER_MS);
+	timer_stop(&c->timer);
+	if (how != CHANNEL_ENDED)
+		timer_after(&c->timer, CLIENT_DELIVER_MS);
 	task_post(&c->turn);
 }
 
@@ -444,7 +449,7 @@ static void on_timer(struct timer *timer)
 		c->how = CHANNEL_BROKE;
 		err_set(&c->err, ERR_NOT_READY, 0, "held, but nothing to connect to in time");
 	}
-	end_client(c, c->state != DRAINING || buf_len(&c->out));
+	end_client(c, c->state != DRAINING);
 }
 
 /* ---- what the forward asks for ---- */

@@ -14,7 +14,7 @@ enum {
 	CLIENT_EARLY = 16384,     /* bytes kept until the first has come back */
 	CLIENT_TURN = 256 * 1024, /* bytes read from a client before others have a turn */
 	CLIENT_DELIVER_MS = 5000, /* for what had arrived to reach the client, before a reset */
-	CLIENT_LINGER_MS = 5000,  /* for a client to close, after the application has */
+	CLIENT_LINGER_MS = 5000,  /* for a client to close, after our FIN */
 };
 
 struct client;

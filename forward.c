@@ -26,6 +26,7 @@ enum {
 	BACKLOG = 512,
 	ACCEPTS_A_TURN = 64,
 	NO_DESCRIPTORS_MS = 1000, /* pause after accept(2) found none left */
+	HEALTHY_MS = 1000,        /* what was Active for less has not recovered */
 };
 
 struct listener {
@@ -47,7 +48,7 @@ struct forward {
 	enum forward_state state;
 	struct err err;         /* why it is not Active */
 	unsigned attempts;      /* that failed since it was last healthy */
-	bool was_active;        /* and lost: the first try comes at once */
+	bool was_active;        /* and a tunnel was lost: the first try comes at once */
 	int64_t active_ms;      /* since when */
 	int64_t checked_ms;     /* when pod and tunnel were last known to be well */
 	struct timer retry;     /* set while waiting for the next try */
@@ -136,17 +137,24 @@ static void become_active(struct forward *f)
 	set_state(f, FORWARD_ACTIVE);
 }
 
+static bool was_healthy(const struct forward *f)
+{
+	int64_t ms = loop_now() - f->active_ms;
+	return f->state == FORWARD_ACTIVE && ms >= HEALTHY_MS && ms >= f->all->reconnect_delay_ms;
+}
+
 /* A look or a tunnel failed.  While a try is being waited for already, only the
- * reason changes. */
-static void trouble(struct forward *f, const struct err *e)
+ * reason changes.  `lost`: it is a tunnel that failed; a look is not repeated at
+ * once. */
+static void trouble(struct forward *f, const struct err *e, bool lost)
 {
 	bool waiting = timer_is_set(&f->retry);
 	bool news = strcmp(f->err.text, e->text);
 	enum forward_state state =
 		err_rule(e->kind)->passing ? FORWARD_RECONNECTING : FORWARD_FAILED;
-	if (f->state == FORWARD_ACTIVE && loop_now() - f->active_ms >= f->all->reconnect_delay_ms) {
+	if (was_healthy(f)) {
 		f->attempts = 0;
-		f->was_active = true;
+		f->was_active = lost;
 	}
 	f->err = *e;
 	if (!waiting) {
@@ -170,18 +178,22 @@ static void on_pool_room(void *owner)
 }
 
 /* Where the look has failed, the pod is the one known from before: nothing was
- * checked. */
+ * checked, and without a tunnel (v4) there is no other sign of life. */
 static void use(struct forward *f, const struct k8s_pod *pod)
 {
 	enum err_kind kind = k8s_error(f->target)->kind;
 	memcpy(f->tried, pod->uid, sizeof f->tried);
 	pool_use(f->pool, pod);
-	if (pool_is_ready(f->pool) && (kind == ERR_NONE || kind == ERR_NOT_READY))
+	if (!pool_is_ready(f->pool))
+		return;
+	if (kind == ERR_NONE || kind == ERR_NOT_READY)
 		on_pool_room(f);
+	else if (!pool_tunnels(f->pool))
+		trouble(f, k8s_error(f->target), false);
 }
 
 /* While a try is being waited for, only a pod that is another than the last one
- * tried cuts the wait short. */
+ * tried, or has come back, cuts the wait short. */
 static void on_target(void *owner)
 {
 	struct forward *f = owner;
@@ -191,8 +203,9 @@ static void on_target(void *owner)
 		log_line(LOG_WARN, warning, LOG_FIELDS(LOG_STR("forward", f->name)));
 	f->warned = warning;
 	if (!pod) {
+		f->tried[0] = '\0';
 		pool_use(f->pool, NULL);
-		trouble(f, k8s_error(f->target));
+		trouble(f, k8s_error(f->target), false);
 	} else if (!timer_is_set(&f->retry) || strcmp(f->tried, pod->uid)) {
 		timer_stop(&f->retry);
 		use(f, pod);
@@ -213,7 +226,7 @@ static void on_check(struct timer *timer)
 
 static void on_pool_lost(void *owner, const struct err *e)
 {
-	trouble(owner, e);
+	trouble(owner, e, true);
 }
 
 static const struct pool_ops Pool_ops = {.room = on_pool_room, .lost = on_pool_lost};
@@ -231,7 +244,7 @@ static void on_held_again(void *owner, enum channel_how how, const char *pod)
 		return;
 	err_set(&e, ERR_NETWORK, 0, "pod %s is gone", pod);
 	pool_use(f->pool, NULL);
-	trouble(f, &e);
+	trouble(f, &e, true);
 	k8s_distrust(f->target, used->uid);
 }
 
@@ -417,12 +430,24 @@ static long long seconds(int64_t ms)
 	return ms < 0 ? 0 : (ms + 500) / 1000;
 }
 
+/* What is worth knowing of a pod that serves all the same. */
+static const char *reservation(const struct forward *f)
+{
+	const struct k8s_pod *pod = k8s_pod(f->target);
+	const struct err *e = k8s_error(f->target);
+	if (e->kind)
+		return e->text; /* it is going, or the last look did not succeed */
+	return pod && !pod->ready ? "pod not ready" : NULL;
+}
+
 void forward_info(const struct forward *f, char text[FORWARD_INFO])
 {
 	int64_t now = loop_now();
+	const char *but = f->state == FORWARD_ACTIVE ? reservation(f) : NULL;
 	text[0] = '\0';
 	if (f->state == FORWARD_ACTIVE)
-		snprintf(text, FORWARD_INFO, "checked %llds ago", seconds(now - f->checked_ms));
+		snprintf(text, FORWARD_INFO, "checked %llds ago%s%s", seconds(now - f->checked_ms),
+			but ? ", " : "", but ? but : "");
 	else if (f->state == FORWARD_RECONNECTING)
 		snprintf(text, FORWARD_INFO, "retry in %llds (attempt %u)",
 			seconds(f->retry.at_ms - now), f->attempts);

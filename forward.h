@@ -51,6 +51,6 @@ const struct config_forward *forward_config(const struct forward *f);
 /* Why it is not Active; kind ERR_NONE where it is, or is not known yet. */
 const struct err *forward_error(const struct forward *f);
 
-/* What is to be known of the state, in words: "checked 2s ago", "retry in 3s
- * (attempt 2)", "pod not found". */
+/* What is to be known of the state, in words: "checked 2s ago", "checked 2s ago,
+ * pod not ready", "retry in 3s (attempt 2)", "pod not found". */
 void forward_info(const struct forward *f, char text[FORWARD_INFO]);

@@ -12,6 +12,7 @@ struct member {
 	struct tunnel *tunnel;
 	bool draining; /* to a pod that is not used any more */
 	bool opened;   /* it was ready once */
+	bool own;      /* v4: opened for one channel, on demand */
 };
 
 struct pool {
@@ -138,12 +139,13 @@ static void on_spare(struct timer *timer)
 static void lose(struct pool *p, struct member *m)
 {
 	struct err e = *tunnel_error(m->tunnel);
-	bool counts = !m->draining && !(is_on_demand(p) && m->opened);
+	bool own = m->own, served = m->opened && (own || is_on_demand(p));
+	bool counts = !m->draining && !served;
+	bool only_v4_is_left = is_on_demand(p) && !own && e.kind == ERR_PROTOCOL;
 	remove_member(p, m);
-	if (!counts)
-		return;
-	if (is_on_demand(p) && e.kind == ERR_PROTOCOL && p->has_pod) {
-		p->ops->room(p->owner); /* this is the only transport that is left */
+	if (!counts || (only_v4_is_left && p->has_pod)) {
+		if (pool_is_ready(p))
+			p->ops->room(p->owner);
 	} else if (count_if(p, takes_channels) || count_if(p, is_opening)) {
 		timer_after(&p->spare, POOL_SPARE_MS);
 		tend(p);
@@ -189,6 +191,7 @@ static struct channel *channel_of_its_own(
 	if (!p->has_pod || p->count >= POOL_V4_MAX)
 		return NULL;
 	open_one(p);
+	p->member[p->count - 1].own = true;
 	return channel_open(p->member[p->count - 1].tunnel, p->pod.port, ops, owner);
 }
 

@@ -162,7 +162,6 @@ static bool open_cluster(size_t i)
 	return Run.cluster[i];
 }
 
-/* All that is wrong is said, before anything is done. */
 static enum exit_status open_clusters(void)
 {
 	bool all = true;
@@ -185,6 +184,13 @@ static enum exit_status open_forwards(void)
 		all &= Run.forward[i] != NULL;
 	}
 	return all ? EXIT_OK : EXIT_PORT;
+}
+
+/* All that is wrong is said, before anything is done. */
+static enum exit_status open_all(void)
+{
+	enum exit_status clusters = open_clusters(), forwards = open_forwards();
+	return clusters ? clusters : forwards;
 }
 
 /* Remedies are indented: they belong to the line before. */
@@ -255,8 +261,7 @@ static void stop(void)
 
 int main(int argc, char **argv)
 {
-	static enum exit_status (*const Step[])(void) = {
-		load_config, open_log, open_clusters, open_forwards};
+	static enum exit_status (*const Step[])(void) = {load_config, open_log, open_all};
 	enum exit_status status = EXIT_OK;
 	(void)argc;
 	if (!read_options(argv))

@@ -69,14 +69,14 @@ class Kept:
 # ---- the choice ----
 
 def test_the_newest_ready_pod_is_chosen_and_kept_while_it_serves(namespace, porter):
-    pods_in_order(namespace, "b", "c", "a")
+    pods_in_order(namespace, "a", "z", "m")
     namespace.service("web")
     port = porter.forward("one", namespace.name, "web", 80)
     porter.start()
-    assert porter.wait_http(port) == "a"
-    pods_in_order(namespace, "first", "second")
+    assert porter.wait_http(port) == "m"
+    pods_in_order(namespace, "b", "y")
     looks(porter)
-    assert {apps.http_get(port) for _ in range(10)} == {"a"}
+    assert {apps.http_get(port) for _ in range(10)} == {"m"}
 
 
 @pytest.mark.parametrize("spoil", [
@@ -127,6 +127,7 @@ def test_a_pod_by_name_is_taken_though_it_is_not_ready(namespace, porter):
     port = porter.forward("one", namespace.name, "web", 8080, type="pod")
     porter.start()
     assert porter.wait_http(port) == "web" and not pod.is_ready()
+    wait_state(porter, "Active", "pod not ready")
 
 
 @pytest.mark.parametrize("phase", ["Pending", "Succeeded", "Failed"])
@@ -272,6 +273,22 @@ def test_a_pod_that_is_deleted_at_once_ends_its_connections_and_the_next_one_ser
     live.close()
     namespace.pod("new", {"app": "web"})
     porter.until(lambda: porter.wait_http(port) == "new", "an answer from the new pod")
+
+
+@pytest.mark.parametrize("runtime", ["containerd", "cri-o", "docker"])
+def test_the_runtime_says_first_that_the_pod_is_gone_its_connection_goes_to_another(
+        namespace, new_porter, cluster, runtime):
+    other, used = pods_in_order(namespace, "other", "used", runtime=runtime)
+    namespace.service("web")
+    porter = new_porter(check_interval="10m")  # no look of its own
+    porter.cluster("one", cluster.kubeconfig())
+    port = porter.forward("one", namespace.name, "web", 80)
+    porter.start()
+    assert porter.wait_http(port) == "used"
+    used.delete(0)
+    porter.until(lambda: not used.exists() and used.seen()["ended"], "gone")
+    assert apps.http_get(port) == "other"
+    assert porter.logged("connection reset") == []
 
 
 def test_a_restarted_container_is_the_same_pod_and_its_tunnel_goes_on(namespace, porter):

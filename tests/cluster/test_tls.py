@@ -150,7 +150,8 @@ SERVERS = {
     "tls13": (tls(least=ssl.TLSVersion.TLSv1_3), "Failed", "server requires TLS 1.3, which BearSSL does not support"),
     "asks": (tls(asks=True), "Failed", "client certificate"),
     "plain-http": (plain(answer_plain_http), "Failed", "server speaks plain HTTP here, not TLS"),
-    "closes": (plain(hear_and_close), "Reconnecting", "127.0.0.1:{port} closed the connection during the TLS handshake"),
+    "closes": (plain(hear_and_close), "Reconnecting",
+               "127.0.0.1:{port} closed the connection during the TLS handshake"),
     "silent": (plain(lambda connection: threading.Event().wait()), "Reconnecting",
                "TLS handshake with 127.0.0.1:{port}: no answer in 15 s"),
 }
