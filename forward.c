@@ -193,7 +193,8 @@ static void use(struct forward *f, const struct k8s_pod *pod)
 }
 
 /* While a try is being waited for, only a pod that is another than the last one
- * tried, or has come back, cuts the wait short. */
+ * tried, or has come back, cuts the wait short; never one that has failed before,
+ * or several of those would be tried in turns without a pause. */
 static void on_target(void *owner)
 {
 	struct forward *f = owner;
@@ -206,7 +207,7 @@ static void on_target(void *owner)
 		f->tried[0] = '\0';
 		pool_use(f->pool, NULL);
 		trouble(f, k8s_error(f->target), false);
-	} else if (!timer_is_set(&f->retry) || strcmp(f->tried, pod->uid)) {
+	} else if (!timer_is_set(&f->retry) || (!pod->distrusted && strcmp(f->tried, pod->uid))) {
 		timer_stop(&f->retry);
 		use(f, pod);
 	}

@@ -31,6 +31,7 @@ struct k8s_pod {
 				   with the other direction */
 	bool ready; /* its Ready condition; one may be used without: by name, or where the
 		       service has publishNotReadyAddresses.  True where we may not look */
+	bool distrusted; /* k8s_distrust() was told of it, and there is no other */
 };
 
 struct k8s_target;

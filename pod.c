@@ -275,6 +275,7 @@ void pod_consider(struct pod_choice *choice, const struct value *object)
 	c.serves = running && !going && (rule->unready || c.pod.ready);
 	c.in_use = *c.pod.uid && !strcmp(c.pod.uid, choice->uid);
 	c.trust = trust_in(choice->distrust, c.pod.uid);
+	c.pod.distrusted = c.trust < UINT_MAX;
 	if (rule->ref->type == K8S_POD && !c.serves)
 		say_why(&choice->err, c.pod.name, phase, running);
 	if (!c.serves && !(c.in_use && running))
