@@ -29,8 +29,8 @@ struct k8s_pod {
 	uint16_t port;
 	bool passes_half_close; /* its container runtime passes a client's end on, and goes on
 				   with the other direction */
-	bool ready; /* its Ready condition; one may be used without: by name, or where the
-		       service has publishNotReadyAddresses.  True where we may not look */
+	bool ready;      /* its Ready condition; one may be used without: by name, or where the
+			    service has publishNotReadyAddresses.  True where we may not look */
 	bool distrusted; /* k8s_distrust() was told of it, and there is no other */
 };
 

@@ -13,6 +13,7 @@ struct member {
 	bool draining; /* to a pod that is not used any more */
 	bool opened;   /* it was ready once */
 	bool own;      /* v4: opened for one channel, on demand */
+	int64_t since_ms;
 };
 
 struct pool {
@@ -25,8 +26,9 @@ struct pool {
 	bool has_pod;
 	struct member *member;
 	unsigned count, cap;
-	struct timer surplus; /* set while more than one tunnel is idle */
-	struct timer spare;   /* set while a spare that failed must wait */
+	struct timer surplus;  /* set while more than one tunnel is idle */
+	struct timer spare;    /* set while a spare that failed must wait */
+	int64_t not_before_ms; /* for the next to be opened: the server sends them away at once */
 };
 
 static bool is_opening(const struct member *m)
@@ -86,7 +88,18 @@ static void open_one(struct pool *p)
 		p->cap = p->cap ? p->cap * 2 : 4;
 		p->member = mem_grow(p->member, p->cap * sizeof *p->member);
 	}
-	p->member[p->count++] = (struct member){.tunnel = tunnel_open(&spec, on_tunnel, p)};
+	p->member[p->count++] =
+		(struct member){.tunnel = tunnel_open(&spec, on_tunnel, p), .since_ms = loop_now()};
+}
+
+/* A server that sends new tunnels away at once (GOAWAY) is not asked again at
+ * once. */
+static void note_short_life(struct pool *p, const struct member *m)
+{
+	if (m->draining || m->own || loop_now() - m->since_ms >= POOL_SPARE_MS)
+		return;
+	p->not_before_ms = loop_now() + POOL_SPARE_MS;
+	timer_set(&p->spare, p->not_before_ms);
 }
 
 /* A tunnel that is empty and takes no more channels has drained. */
@@ -96,9 +109,18 @@ static void close_drained(struct pool *p)
 		struct member *m = &p->member[i];
 		bool over =
 			m->draining || (tunnel_is_ready(m->tunnel) && !tunnel_is_usable(m->tunnel));
-		if (over && !tunnel_channels(m->tunnel))
-			remove_member(p, m);
+		if (!over || tunnel_channels(m->tunnel))
+			continue;
+		note_short_life(p, m);
+		remove_member(p, m);
 	}
+}
+
+static bool may_open(const struct pool *p, unsigned useful)
+{
+	return p->has_pod && !is_on_demand(p) && useful < p->limit &&
+	       p->count < p->limit + POOL_EXTRA && loop_now() >= p->not_before_ms &&
+	       (!useful || !timer_is_set(&p->spare));
 }
 
 /* Closes what is drained, opens a spare where none is idle or on its way, and
@@ -108,8 +130,7 @@ static void tend(struct pool *p)
 	close_drained(p);
 	unsigned opening = count_if(p, is_opening), idle = count_if(p, is_idle);
 	unsigned useful = opening + count_if(p, takes_channels);
-	if (p->has_pod && !is_on_demand(p) && !opening && !idle && useful < p->limit &&
-		p->count < p->limit + POOL_EXTRA && (!useful || !timer_is_set(&p->spare)))
+	if (!opening && !idle && may_open(p, useful))
 		open_one(p);
 	if (idle < 2)
 		timer_stop(&p->surplus);
@@ -181,7 +202,8 @@ void pool_use(struct pool *p, const struct k8s_pod *pod)
 	p->has_pod = pod;
 	if (pod)
 		p->pod = *pod;
-	timer_stop(&p->spare);
+	if (loop_now() >= p->not_before_ms)
+		timer_stop(&p->spare);
 	tend(p);
 }
 
