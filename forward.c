@@ -335,8 +335,9 @@ static bool bind_one(struct forward *f, struct listener *l, const struct sockadd
 	l->io.fd = -1;
 	if (optional && (error == EADDRNOTAVAIL || error == EAFNOSUPPORT))
 		return true;
-	return err_set(e, ERR_LOCAL, error, "cannot listen on port %u for '%s': %s",
-		f->own->local_port, f->name,
+	return err_set(e, ERR_LOCAL, error, "cannot listen on %s:%u for '%s': %s",
+		to->sa_family == AF_INET6 ? "[::1]" : f->own->local_address, f->own->local_port,
+		f->name,
 		error == EADDRINUSE ? "another process uses it; stop that, or change local_port"
 				    : strerror(error));
 }

@@ -1,0 +1,112 @@
+"""What a user meets before any cluster does: options, configurations that are
+not there or not right, ports that are taken, and the end by a signal."""
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PORTER = Path(os.environ.get("PORTER", "porter")).resolve()
+LIMIT = 60  # seconds, for a loaded machine
+
+KUBECONFIG = """\
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: t0ken}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+"""
+
+
+def run(folder, *options):
+    """(status, stdout, stderr) of one that ends by itself."""
+    done = subprocess.run([PORTER, *options], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=LIMIT)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def taken():
+    """A port of 127.0.0.1 that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        yield s.getsockname()[1]
+
+
+def write(folder, **forward):
+    (folder / "k.yaml").write_text(KUBECONFIG)
+    keys = {"cluster": "prod", "namespace": "default", "service": "api", "type": "service", "local_port": 8080,
+            "remote_port": 80, **forward}
+    lines = ["[cluster prod]", "kubeconfig = k.yaml", "[forward api]", *(f"{k} = {v}" for k, v in keys.items() if v)]
+    (folder / "porter.ini").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("dashes", ["-", "--"])
+def test_help_and_version(tmp_path, dashes):
+    status, out, _ = run(tmp_path, f"{dashes}help")
+    assert status == 0 and "-config FILE" in out and "a local port is taken" in out
+    status, out, _ = run(tmp_path, f"{dashes}version")
+    assert status == 0 and out.startswith("porter ")
+
+
+@pytest.mark.parametrize("options, words", [
+    (["-nope"], "unknown option or argument '-nope'"),
+    (["nope"], "unknown option or argument 'nope'"),
+    (["---config", "x"], "unknown option or argument '---config'"),
+    (["-verbose=yes"], "this option takes no value: '-verbose=yes'"),
+    (["-config"], "a value is missing behind '-config'"),
+])
+def test_options_that_do_not_fit(tmp_path, options, words):
+    status, out, err = run(tmp_path, *options)
+    assert (status, out) == (2, "")
+    assert err == f"Error: {words}\n  porter -help lists the options\n"
+
+
+def test_without_a_configuration_it_says_three_ways_to_begin(tmp_path):
+    status, _, err = run(tmp_path)
+    assert status == 3
+    assert err.startswith("Error: there is no configuration file 'porter.ini'\nThree ways to begin:\n")
+    sample = err[err.index("    [cluster prod]"):]
+    (tmp_path / "porter.ini").write_text(sample)
+    (tmp_path / "home/.kube").mkdir(parents=True)
+    (tmp_path / "home/.kube/config").write_text("not: [a kubeconfig")
+    _, _, err = run(tmp_path)
+    assert "kubeconfig" in err and "porter.ini:1" in err  # the sample itself is right
+
+
+def test_all_mistakes_are_told_with_their_lines(tmp_path):
+    write(tmp_path, local_port="http", type="svc", remote_port=None, remote_prot=80)
+    status, _, err = run(tmp_path)
+    assert status == 3
+    assert err == ("Error: type in [forward api] must be 'service' or 'pod', not 'svc' (porter.ini:7)\n"
+                   "Error: local_port in [forward api] must be a number from 1 to 65535, not 'http' (porter.ini:8)\n"
+                   "Error: unknown key 'remote_prot' in [forward api] (porter.ini:9)\n"
+                   "  did you mean 'remote_port'?\n")
+
+
+def test_a_taken_port_is_named_and_nothing_is_started(tmp_path, taken):
+    write(tmp_path, local_port=taken, local_address="127.0.0.1")
+    status, out, err = run(tmp_path, "-headless")
+    assert (status, out) == (4, "")
+    assert err == (f"Error: cannot listen on 127.0.0.1:{taken} for 'prod/api': another process uses it; "
+                   "stop that, or change local_port (porter.ini:3)\n")
+
+
+def test_a_log_that_cannot_be_opened_is_an_error(tmp_path):
+    write(tmp_path)
+    status, _, err = run(tmp_path, "-log", "nowhere/porter.log")
+    assert status == 3
+    assert err == "Error: cannot write the log file 'nowhere/porter.log': No such file or directory\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order(tmp_path, number, taken):
+    write(tmp_path, local_port=taken, local_address="127.0.0.3")
+    with subprocess.Popen([PORTER, "-headless"], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          text=True) as process:
+        line = process.stdout.readline()
+        assert line.startswith("prod/api Reconnecting: ") and "connection refused (127.0.0.1:1)" in line
+        process.send_signal(number)
+        assert process.wait(LIMIT) == 0
+    log = (tmp_path / "porter.log").read_text()
+    assert "INFO: started" in log and "INFO: stopping" in log and "t0ken" not in log
