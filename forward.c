@@ -225,9 +225,15 @@ static void on_check(struct timer *timer)
 	timer_about(timer, f->all->check_interval_ms);
 }
 
+/* Where the server cannot reach the pod's node, another pod may do, though the API
+ * calls this one ready for a while yet. */
 static void on_pool_lost(void *owner, const struct err *e)
 {
-	trouble(owner, e, true);
+	struct forward *f = owner;
+	const struct k8s_pod *used = k8s_pod(f->target);
+	trouble(f, e, true);
+	if (e->kind == ERR_SERVER && used)
+		k8s_distrust(f->target, used->uid);
 }
 
 static const struct pool_ops Pool_ops = {.room = on_pool_room, .lost = on_pool_lost};

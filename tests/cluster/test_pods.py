@@ -302,3 +302,32 @@ def test_a_restarted_container_is_the_same_pod_and_its_tunnel_goes_on(namespace,
     assert apps.http_get(port) == "web"
     assert pod.seen()["tunnels"]["opened"] <= opened + 1  # a spare may have come
     assert not [line for line in porter.lines if "Failed" in line or "Reconnecting" in line]
+
+
+def pod_on_a_dead_node(namespace, name, labels):
+    """Running and Ready, as the API has it for a while yet; but nobody answers on its node."""
+    api, node = namespace.api, f"dead-{namespace.name}"
+    address = {"type": "InternalIP", "address": "127.0.0.1"}
+    api.post("/api/v1/nodes", {"metadata": {"name": node}})
+    api.patch(f"/api/v1/nodes/{node}/status", {
+        "status": {"addresses": [address], "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}}})
+    api.post(f"{namespace.path}/pods", {
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"nodeName": node, "automountServiceAccountToken": False,
+                 "containers": [{"name": "main", "image": "test", "ports": [{"name": "http", "containerPort": 8080}]}]}})
+    api.patch(f"{namespace.path}/pods/{name}/status", {
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}})
+
+
+def test_another_pod_is_tried_where_the_newest_ones_node_is_dead(namespace, porter):
+    namespace.pod("web")
+    namespace.service("web")
+    time.sleep(1.1)  # the newest is chosen first, and times are in seconds
+    pod_on_a_dead_node(namespace, "late", {"app": "web"})
+    port = porter.forward("one", namespace.name, "web", 80)
+    porter.start()
+    assert porter.wait_http(port) == "web"
+    assert porter.logged("127.0.0.1:1")
+    porter.until(lambda: state_is(porter, "Active"), "Active")
+    looks(porter)
+    assert state_is(porter, "Active") and porter.wait_http(port) == "web"
