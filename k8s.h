@@ -46,7 +46,7 @@ struct k8s_target *k8s_follow(struct cluster *cluster, const struct k8s_ref *ref
 void k8s_unfollow(struct k8s_target *t); /* allowed in `on` */
 
 /* The pod in use: chosen when there was none or the last one is gone, and kept
- * by UID while it serves (design: Ready ones, or Running where the service has
+ * by UID while it serves (Ready ones; or Running ones, where the service has
  * publishNotReadyAddresses; not terminating; the newest).  Where we may not look
  * at pods, one by name is taken as it is called.  NULL while there is none;
  * changes only before a call of `on`. */
