@@ -26,9 +26,9 @@ struct pool {
 	bool has_pod;
 	struct member *member;
 	unsigned count, cap;
-	struct timer surplus;  /* set while more than one tunnel is idle */
-	struct timer spare;    /* set while a spare that failed must wait */
-	int64_t not_before_ms; /* for the next to be opened: the server sends them away at once */
+	struct timer surplus; /* set while more than one tunnel is idle */
+	struct timer spare;   /* set while a spare that failed must wait */
+	bool sent_away;       /* it is the server's wish, and holds where no tunnel is left, too */
 };
 
 static bool is_opening(const struct member *m)
@@ -98,8 +98,8 @@ static void note_short_life(struct pool *p, const struct member *m)
 {
 	if (m->draining || m->own || loop_now() - m->since_ms >= POOL_SPARE_MS)
 		return;
-	p->not_before_ms = loop_now() + POOL_SPARE_MS;
-	timer_set(&p->spare, p->not_before_ms);
+	p->sent_away = true;
+	timer_after(&p->spare, POOL_SPARE_MS);
 }
 
 /* A tunnel that is empty and takes no more channels has drained. */
@@ -119,8 +119,8 @@ static void close_drained(struct pool *p)
 static bool may_open(const struct pool *p, unsigned useful)
 {
 	return p->has_pod && !is_on_demand(p) && useful < p->limit &&
-	       p->count < p->limit + POOL_EXTRA && loop_now() >= p->not_before_ms &&
-	       (!useful || !timer_is_set(&p->spare));
+	       p->count < p->limit + POOL_EXTRA &&
+	       (!timer_is_set(&p->spare) || (!useful && !p->sent_away));
 }
 
 /* Closes what is drained, opens a spare where none is idle or on its way, and
@@ -151,7 +151,9 @@ static void on_surplus(struct timer *timer)
 
 static void on_spare(struct timer *timer)
 {
-	tend(OWNER_OF(timer, struct pool, spare));
+	struct pool *p = OWNER_OF(timer, struct pool, spare);
+	p->sent_away = false;
+	tend(p);
 }
 
 /* A tunnel is gone.  If others still serve, a spare waits a while; if it was
@@ -202,7 +204,8 @@ void pool_use(struct pool *p, const struct k8s_pod *pod)
 	p->has_pod = pod;
 	if (pod)
 		p->pod = *pod;
-	if (loop_now() >= p->not_before_ms)
+	p->sent_away &= same; /* another pod may be on a node that stays */
+	if (!p->sent_away)
 		timer_stop(&p->spare);
 	tend(p);
 }

@@ -132,6 +132,19 @@ static void does_not_ask_again_at_once_where_tunnels_are_sent_away(void **state)
 	assert_int_equal(Far.accepted, 2);
 }
 
+static void asks_for_another_pod_at_once_all_the_same(void **state)
+{
+	(void)state;
+	pool_use(Pool, &Web);
+	assert_true(loop_until(is_ready));
+	far_goaway();
+	far_look();
+	assert_true(loop_until_quiet());
+	pool_use(Pool, &Other);
+	assert_true(loop_until(is_ready));
+	assert_int_equal(Far.accepted, 2);
+}
+
 static void replaces_at_once_what_has_served_for_long(void **state)
 {
 	(void)state;
@@ -154,6 +167,7 @@ int main(void)
 		TEST(goes_to_another_pod_when_it_is_told_to),
 		TEST(leaves_the_next_try_to_its_owner),
 		TEST(does_not_ask_again_at_once_where_tunnels_are_sent_away),
+		TEST(asks_for_another_pod_at_once_all_the_same),
 		TEST(replaces_at_once_what_has_served_for_long),
 	};
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
