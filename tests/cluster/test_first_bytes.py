@@ -1,5 +1,6 @@
 """First bytes and their integrity: every kind of target, large and many
-connections, and how each end learns of the other's."""
+connections, and the binary itself.  How connections end, and what becomes of
+them when pods are replaced, is test_transports.py's, on each transport."""
 import os
 import shutil
 import subprocess
@@ -60,17 +61,6 @@ def test_fifty_connections_at_once_through_one_forward(namespace, porter):
         s.close()
 
 
-def test_a_refused_connection_is_reset_and_one_line_says_why(namespace, porter):
-    namespace.pod("app")
-    dead = porter.forward("one", namespace.name, "app", 9999, type="pod")
-    echo = porter.forward("one", namespace.name, "app", 7007, type="pod")
-    porter.start()
-    porter.wait_echo(echo)
-    assert apps.refused(dead) == b""
-    porter.stop()
-    assert len(porter.logged("connection refused")) == 1
-
-
 def test_a_hundred_refused_connections_leave_their_tunnel_alone(namespace, new_porter, cluster):
     pod = namespace.pod("app")
     porter = new_porter(tunnels=1, hold="1s")
@@ -91,43 +81,6 @@ def test_a_hundred_refused_connections_leave_their_tunnel_alone(namespace, new_p
         assert half + apps.read_exactly(slow, MIB) == large
         sender.join()
     assert pod.seen(7007)["ended"].get("reset", 0) == 0
-
-
-def test_the_application_aborts_the_client_gets_what_had_come_then_a_reset(namespace, porter):
-    namespace.pod("app")
-    port = porter.forward("one", namespace.name, "app", 7014, type="pod")
-    echo = porter.forward("one", namespace.name, "app", 7007, type="pod")
-    porter.start()
-    porter.wait_echo(echo)
-    with apps.connect(port) as s:
-        s.sendall(b"300000 aborted\n")
-        assert apps.read_to_reset(s) == apps.stream(300000, "aborted")
-
-
-def test_the_client_aborts_the_application_sees_its_end(namespace, porter):
-    pod = namespace.pod("app")
-    port = porter.forward("one", namespace.name, "app", 7007, type="pod")
-    porter.start()
-    porter.wait_echo(port)
-    s = apps.connect(port)
-    apps.echo_on(s)
-    porter.until(lambda: pod.seen(7007)["open"] == 1, "only this connection open")
-    apps.abort(s)
-    porter.until(lambda: pod.seen(7007)["open"] == 0, "the application saw its end")
-
-
-def test_all_pods_replaced_new_connections_reach_a_new_one(namespace, porter):
-    web = namespace.deployment("web", replicas=2)
-    namespace.service("web")
-    port = porter.forward("one", namespace.name, "web", 80)
-    porter.start()
-    assert porter.wait_http(port) in [pod.name for pod in web.pods]
-    old = web.replace_all()
-    names = [pod.name for pod in web.pods]
-    porter.until(lambda: porter.wait_http(port) in names, "an answer from a new pod")
-    for pod in old:
-        porter.until(lambda: not pod.exists(), "old pod gone")
-    assert porter.wait_http(port) in names
 
 
 def test_the_binary_is_static_and_runs_in_an_empty_chroot(namespace, new_porter, cluster):
