@@ -1,5 +1,6 @@
-/* The epoll loop: one round is a batch of events, the timers that are due, the
- * tasks posted so far, and then what was put off to the batch's end. */
+/* The epoll loop: one round is a look at the clocks, a batch of events, the timers
+ * that are due, the tasks posted so far, and then what was put off to the batch's
+ * end. */
 #include "loop.h"
 
 #include <errno.h>
@@ -21,8 +22,11 @@ struct later {
 
 static struct {
 	int epoll;
-	int64_t now, skipped;
+	int64_t now;
+	int64_t asleep;          /* CLOCK_BOOTTIME less CLOCK_MONOTONIC */
+	int64_t skipped, dreamt; /* by tests: of all clocks; of those that go on in sleep */
 	uint64_t rounds;
+	void (*on_sleep)(int64_t ms);
 	bool stop;
 
 	struct epoll_event batch[BATCH]; /* ptr NULL: closed since it was told */
@@ -58,11 +62,29 @@ static void *room_for_one(void *p, size_t count, size_t *cap, size_t size)
 	return mem_grow(p, *cap * size);
 }
 
-static int64_t clock_ms(void)
+static int64_t clock_ms(clockid_t id)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 + L.skipped;
+	int64_t ahead = L.skipped + (id == CLOCK_MONOTONIC ? 0 : L.dreamt);
+	clock_gettime(id, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 + ahead;
+}
+
+/* Returns for how long the machine has slept since the last time.  Being held up
+ * between the two clocks can only make the difference less, so the greatest is
+ * the one to go by. */
+static int64_t read_clocks(void)
+{
+	int64_t boot = clock_ms(CLOCK_BOOTTIME), before = L.asleep;
+	L.now = clock_ms(CLOCK_MONOTONIC);
+	if (boot - L.now > before)
+		L.asleep = boot - L.now;
+	return L.asleep - before;
+}
+
+void loop_on_sleep(void (*on)(int64_t ms))
+{
+	L.on_sleep = on;
 }
 
 void loop_clock_skip(int64_t ms)
@@ -70,9 +92,19 @@ void loop_clock_skip(int64_t ms)
 	L.skipped += ms;
 }
 
+void loop_clock_sleep(int64_t ms)
+{
+	L.dreamt += ms;
+}
+
 int64_t loop_now(void)
 {
 	return L.now;
+}
+
+int64_t loop_wall(void)
+{
+	return clock_ms(CLOCK_REALTIME);
 }
 
 uint64_t loop_rounds(void)
@@ -281,7 +313,7 @@ static int sleep_ms(void)
 		return 0;
 	if (!L.timers)
 		return -1;
-	int64_t wait = L.heap[1]->at_ms - clock_ms();
+	int64_t wait = L.heap[1]->at_ms - clock_ms(CLOCK_MONOTONIC);
 	return wait <= 0 ? 0 : wait > 60000 ? 60000 : (int)wait;
 }
 
@@ -291,8 +323,10 @@ static void round_once(void)
 	if (n < 0 && errno != EINTR)
 		give_up("epoll_wait failed");
 	L.batched = n < 0 ? 0 : n;
-	L.now = clock_ms();
+	int64_t slept = read_clocks();
 	L.rounds++;
+	if (slept > LOOP_SLEPT_MS && L.on_sleep)
+		L.on_sleep(slept);
 	for (int i = 0; i < L.batched; i++) {
 		struct io *io = L.batch[i].data.ptr;
 		if (io)
@@ -311,7 +345,8 @@ void loop_init(void)
 	L.signal_io.fd = -1;
 	sigemptyset(&L.signals);
 	L.last = &L.tasks;
-	L.now = clock_ms();
+	L.now = clock_ms(CLOCK_MONOTONIC);
+	L.asleep = clock_ms(CLOCK_BOOTTIME) - L.now;
 }
 
 void loop_end(void)
@@ -327,6 +362,7 @@ void loop_end(void)
 	L.tasks = NULL;
 	L.closing = NULL;
 	L.later = NULL;
+	L.on_sleep = NULL;
 	L.timers = L.heap_cap = L.closing_cap = L.later_cap = 0;
 }
 

@@ -68,8 +68,20 @@ void loop_free_later(void *p, void (*free_it)(void *p));
  * for waiting. */
 int64_t loop_now(void);
 
-/* For tests: that clock is ahead by so much more from the next round on. */
+/* Milliseconds since 1970, as people read them: never for waiting, since it may be
+ * set. */
+int64_t loop_wall(void);
+
+/* `on` is called first thing in a round when the machine has slept (was suspended)
+ * for `ms` since the round before, if that is more than LOOP_SLEPT_MS: loop_now()
+ * stood still meanwhile, and so did every timer.  NULL: nobody is told. */
+enum { LOOP_SLEPT_MS = 1000 };
+void loop_on_sleep(void (*on)(int64_t ms));
+
+/* For tests: all clocks are ahead by so much more from the next round on; and the
+ * machine has slept for so long, when the next round begins. */
 void loop_clock_skip(int64_t ms);
+void loop_clock_sleep(int64_t ms);
 
 /* Called for each arrival of a signal, which is blocked for the process. */
 void loop_on_signal(int signo, void (*on)(int signo));

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -69,16 +68,6 @@ static uint16_t closed_port(void)
 	uint16_t port = 0;
 	close(listen_on(AF_INET, &port, 1));
 	return port;
-}
-
-static unsigned descriptors(void)
-{
-	unsigned n = 0;
-	DIR *d = opendir("/proc/self/fd");
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 static void dial(const char *host, uint16_t port)

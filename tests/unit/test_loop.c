@@ -427,6 +427,71 @@ static void jumps_when_it_is_told_to(void **state)
 	assert_true(loop_now() >= now + 3600000);
 }
 
+static int64_t Slept;
+
+static void on_sleep(int64_t ms)
+{
+	note('s');
+	Slept = ms;
+}
+
+static void on_due(struct timer *timer)
+{
+	(void)timer;
+	note('t');
+}
+
+static void tells_first_of_all_that_the_machine_has_slept(void **state)
+{
+	struct timer late = {.on = on_due};
+	struct end a;
+	int64_t now = loop_now();
+	(void)state;
+	open_end(&a, 'a');
+	assert_int_equal(write(a.other, "x", 1), 1);
+	timer_after(&late, 0);
+	loop_on_sleep(on_sleep);
+	loop_clock_sleep(3600000);
+	settle();
+	assert_string_equal(Story, "sat");
+	assert_true(Slept > 3600000 / 2);
+	assert_true(loop_now() < now + 3600000);
+	close_end(&a);
+}
+
+/* Neither time that was spent awake, nor naps, however many. */
+static void does_not_take_other_waits_for_sleep(void **state)
+{
+	(void)state;
+	loop_on_sleep(on_sleep);
+	loop_clock_skip(3600000);
+	settle();
+	for (int i = 0; i < 5; i++) {
+		loop_clock_sleep(LOOP_SLEPT_MS / 2);
+		settle();
+	}
+	assert_string_equal(Story, "");
+	loop_clock_sleep(LOOP_SLEPT_MS * 2);
+	settle();
+	loop_on_sleep(NULL);
+	loop_clock_sleep(3600000);
+	settle();
+	loop_on_sleep(on_sleep);
+	settle();
+	assert_string_equal(Story, "s");
+}
+
+static void knows_the_time_of_day_beside_that_of_waiting(void **state)
+{
+	int64_t wall = loop_wall();
+	(void)state;
+	assert_true(wall > 1500000000000);
+	loop_clock_skip(100LL * 86400000);
+	assert_true(loop_wall() - wall > 99LL * 86400000);
+	loop_clock_sleep(100LL * 86400000);
+	assert_true(loop_wall() - wall > 199LL * 86400000);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -447,6 +512,9 @@ int main(void)
 		TEST(begins_anew),
 		TEST(tells_of_signals_from_the_loop),
 		TEST(jumps_when_it_is_told_to),
+		TEST(tells_first_of_all_that_the_machine_has_slept),
+		TEST(does_not_take_other_waits_for_sleep),
+		TEST(knows_the_time_of_day_beside_that_of_waiting),
 	};
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
 }

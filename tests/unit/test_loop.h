@@ -2,7 +2,12 @@
  * change it calls loop_stop().
  */
 #pragma once
+#include <arpa/inet.h>
+#include <dirent.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "loop.h"
 
@@ -52,9 +57,35 @@ static inline bool loop_until_quiet(void)
 	return false;
 }
 
-/* The clock jumps; what has become due is done. */
+/* The clock jumps; what has become due is done, and what follows from that. */
 static inline void loop_skip(int64_t ms)
 {
+	struct task round = {.on = stop_by_task};
 	loop_clock_skip(ms);
+	task_post(&round);
+	loop_run();
 	loop_until_quiet();
+}
+
+/* How many this process has open. */
+static inline unsigned descriptors(void)
+{
+	unsigned n = 0;
+	DIR *d = opendir("/proc/self/fd");
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* A port of 127.0.0.1 that nobody has; 0 if there is none. */
+static inline uint16_t unused_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(fd, (struct sockaddr *)&a, sizeof a) || getsockname(fd, (struct sockaddr *)&a, &n))
+		a.sin_port = 0;
+	close(fd);
+	return ntohs(a.sin_port);
 }
