@@ -10,7 +10,7 @@
 # The layers.  A file includes headers of its own layer and lower ones only: tests/lint.py reads
 # this table, and a unit test is linked with no more than its module may use.
 L0 = base64 buf err exit file hash log mem nearest random text
-L1 = child loop peer
+L1 = child loop peer wake
 L2 = http inifile json spdy value ws yaml yaml_scalar
 L3 = conn der dial pem pki tls x509
 L4 = api channel credential k8s kubeconfig pod tunnel upgrade
@@ -21,7 +21,7 @@ LAYERS = 0 1 2 3 4 5 6
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev
 TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1g-dev \
 	python3-pytest python3-pytest-xdist python3-pytest-timeout python3-yaml python3-hypothesis \
-	python3-cryptography openssl etcd-server curl netcat-openbsd tmux
+	python3-cryptography openssl etcd-server curl netcat-openbsd iproute2 tmux
 
 export PYTHONDONTWRITEBYTECODE = 1
 PREFIX = /usr/local
