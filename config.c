@@ -84,7 +84,8 @@ enum {
 	TYPE,
 	REMOTE_PORT,
 	LOCAL_ADDRESS,
-	LOCAL_PORT
+	LOCAL_PORT,
+	PROBE,
 }; /* of a forward */
 
 struct kind {
@@ -144,13 +145,19 @@ static void tell(struct loader *l, struct buf *out)
 
 /* ---- values ---- */
 
-static void refuse(const struct field *f)
+static void refuse_with(const struct field *f, const char *hint)
 {
 	struct problem *p = problem(f->loader, f->line);
 	buf_print(&p->words, "%s in [%s] must be %s, not '%s'", f->key->name, f->section->head,
 		f->key->must, f->text);
 	if (strstr(f->text, " #"))
-		buf_print(&p->remedy, "a comment behind a value begins with ';'");
+		hint = "a comment behind a value begins with ';'";
+	buf_print(&p->remedy, "%s", hint);
+}
+
+static void refuse(const struct field *f)
+{
+	refuse_with(f, "");
 }
 
 static void replace(char **to, char *text)
@@ -342,6 +349,13 @@ static void read_local_port(const struct field *f, void *to)
 	}
 }
 
+static void read_probe(const struct field *f, void *to)
+{
+	struct err e = {0};
+	if (!probe_parse(to, f->text, &e))
+		refuse_with(f, e.text);
+}
+
 /* ---- the tables ---- */
 
 #define PORT "a number from 1 to 65535"
@@ -381,6 +395,8 @@ static const struct key ForwardKeys[] = {
 		read_local_address, .must = "an address of 127.0.0.0/8, or ::1"},
 	[LOCAL_PORT] = {"local_port", offsetof(struct config_forward, local_port), read_local_port,
 		.required = true, .min = 1, .max = UINT16_MAX, .must = PORT},
+	[PROBE] = {"probe", offsetof(struct config_forward, probe), read_probe,
+		.must = "'tcp', 'http /PATH' or 'exec COMMAND'"},
 };
 
 static void *place_settings(struct loader *l, const struct section *s)
@@ -405,6 +421,8 @@ static void *place_forward(struct loader *l, const struct section *s)
 }
 
 #define KEYS(table) (table), sizeof(table) / sizeof *(table)
+
+_Static_assert(sizeof ForwardKeys / sizeof *ForwardKeys <= KEYS_MAX, "a section has room for all");
 
 enum { PORTER, CLUSTERS, FORWARDS, KINDS };
 static const struct kind Kinds[KINDS] = {
@@ -650,6 +668,7 @@ void config_free(struct config *c)
 		free(c->forwards[i].target.namespace);
 		free(c->forwards[i].target.name);
 		free(c->forwards[i].local_address);
+		probe_spec_free(&c->forwards[i].probe);
 	}
 	free(c->clusters);
 	free(c->forwards);

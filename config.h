@@ -13,6 +13,7 @@
 #include "api.h"
 #include "buf.h"
 #include "k8s.h"
+#include "probe.h"
 
 enum {
 	CONFIG_TUNNELS_MAX = 64,
@@ -34,6 +35,7 @@ struct config_forward {
 	char *local_address;   /* "127.0.0.1", another of 127.0.0.0/8, or "::1" */
 	bool address_is_set;   /* else "127.0.0.1" and, where there is one, ::1 beside it */
 	uint16_t local_port;
+	struct probe_spec probe; /* none by default */
 	unsigned line;
 };
 

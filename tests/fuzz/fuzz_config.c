@@ -9,6 +9,15 @@
 #include "config.h"
 #include "text.h"
 
+static void check_probe(const struct probe_spec *p)
+{
+	assert(!p->path == (p->kind != PROBE_HTTP) && !p->argv == (p->kind != PROBE_EXEC));
+	assert(!p->argv || (p->argv[0] && *p->argv[0]));
+	assert(!p->path || *p->path == '/');
+	for (const char *c = p->path; c && *c; c++)
+		assert(*c > ' ' && *c <= '~');
+}
+
 static void check_whole(const struct config *c)
 {
 	assert(c->forward_count && c->path && c->log);
@@ -19,6 +28,7 @@ static void check_whole(const struct config *c)
 		assert(f->cluster < c->cluster_count && f->local_port && f->target.port);
 		assert(*f->name && *f->target.namespace && *f->target.name && *f->local_address);
 		assert(!strpbrk(f->target.namespace, "/?#% ") && !strpbrk(f->target.name, "/?#% "));
+		check_probe(&f->probe);
 		for (size_t k = 0; k < i; k++)
 			assert(c->forwards[k].local_port != f->local_port);
 	}

@@ -95,25 +95,37 @@ static void loads_the_example(void **state)
 	assert_int_equal(f->local_port, 5432);
 	assert_int_equal(c.forwards[2].cluster, 1);
 	assert_int_equal(c.forwards[2].target.type, K8S_SERVICE);
+	assert_int_equal(c.forwards[1].probe.kind, PROBE_NONE);
+	assert_int_equal(c.forwards[2].probe.kind, PROBE_HTTP);
+	assert_string_equal(c.forwards[2].probe.path, "/healthz");
 	config_free(&c);
 }
 
-static void finds_every_key_in_the_example(void **state)
+/* In this form, '%' standing for the key; and "[SECTION" somewhere. */
+static void check_that_every_key_is_in(const char *file, const char *form)
 {
 	char path[8192], line[128];
 	const char *section, *key;
-	(void)state;
-	snprintf(path, sizeof path, "%s/porter.ini.example", Start);
+	snprintf(path, sizeof path, "%s/%s", Start, file);
 	char *text = read_file(path);
 	size_t n = 0;
 	for (; (key = config_key(n, &section)); n++) {
-		snprintf(line, sizeof line, "\n%s = ", key);
-		assert_non_null(strstr(text, line));
+		snprintf(line, sizeof line, "%.*s%s%s", (int)strcspn(form, "%"), form, key,
+			strchr(form, '%') + 1);
+		if (!strstr(text, line))
+			fail_msg("%s has no %s", file, key);
 		snprintf(line, sizeof line, "[%.*s", (int)strcspn(section, " "), section);
 		assert_non_null(strstr(text, line));
 	}
 	assert_true(n > 1);
 	free(text);
+}
+
+static void finds_every_key_in_the_documents(void **state)
+{
+	(void)state;
+	check_that_every_key_is_in("porter.ini.example", "\n% = ");
+	check_that_every_key_is_in("README.md", " | `%` | ");
 }
 
 static void check_settings(const struct config *c, int64_t check, int64_t delay, int64_t hold)
@@ -155,7 +167,8 @@ static void takes_every_setting(void **state)
 		"[porter]\ncheck_interval=10ms\nreconnect_delay=0\nhold=1.5h\ntunnels=64\nlog="
 		"\n" PROD "context = team#1;eu: x\ntransport = v4\n" FORWARD("other", "prod", "web",
 			"65535") "local_address = 127.9.0.1\n" FORWARD("third", "prod", "web",
-			"65534") "local_address = 0:0::1\n"));
+			"65534") "local_address = 0:0::1\nprobe = exec ./check -x \"a \\; b\" ; "
+				 "c\n"));
 	check_settings(&c, 10, 0, 5400000);
 	assert_int_equal(c.tunnels, 64);
 	assert_string_equal(c.log, "");
@@ -166,6 +179,11 @@ static void takes_every_setting(void **state)
 	assert_string_equal(c.forwards[1].local_address, "127.9.0.1");
 	assert_true(c.forwards[1].address_is_set);
 	assert_string_equal(c.forwards[2].local_address, "::1");
+	assert_int_equal(c.forwards[0].probe.kind, PROBE_NONE);
+	assert_int_equal(c.forwards[2].probe.kind, PROBE_EXEC);
+	assert_string_equal(c.forwards[2].probe.argv[0], "./check");
+	assert_string_equal(c.forwards[2].probe.argv[2], "a ; b");
+	assert_null(c.forwards[2].probe.argv[3]);
 	config_free(&c);
 }
 
@@ -187,6 +205,8 @@ static void takes_paths_from_the_file_s_folder(void **state)
 }
 
 #define SECTIONS "there are [porter], [cluster NAME] and [forward NAME]"
+
+#define PROBES "'tcp', 'http /PATH' or 'exec COMMAND'"
 
 /* A file, and what is said of it. */
 static const char *const Refused[][2] = {
@@ -313,6 +333,19 @@ static const char *const Refused[][2] = {
 	{"[cluster prod]\ntransport = tcp\n" FORWARD("a", "prod", "api", "8080"),
 		"transport in [cluster prod] must be 'auto', 'websocket', 'spdy' or 'v4', not "
 		"'tcp' (porter.ini:2)\n"},
+
+	/* probes */
+	{PROD FORWARD("a", "prod", "api", "8080") "probe = https /\n",
+		"probe in [forward a] must be " PROBES ", not 'https /' (porter.ini:9)\n"},
+	{PROD FORWARD("a", "prod", "api", "8080") "probe = tcp # often\n",
+		"probe in [forward a] must be " PROBES ", not 'tcp # often' (porter.ini:9)\n"
+		"  a comment behind a value begins with ';'\n"},
+	{PROD FORWARD("a", "prod", "api", "8080") "probe = http /a\tb\n",
+		"probe in [forward a] must be " PROBES ", not 'http /a?b' (porter.ini:9)\n"
+		"  a path is ASCII without blanks: write %09\n"},
+	{PROD FORWARD("a", "prod", "api", "8080") "probe = exec sh -c \"a ; b\"\n",
+		"probe in [forward a] must be " PROBES ", not 'exec sh -c \"a' (porter.ini:9)\n"
+		"  a \" is not closed; in quotes, too, a ';' behind a blank begins a comment\n"},
 
 	{PROD FORWARD("a", "prod", "api", "70000") FORWARD("b", "prod", "api", "70000"),
 		"local_port in [forward a] must be a number from 1 to 65535, not '70000' "
@@ -532,7 +565,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loads_the_example),
-		cmocka_unit_test(finds_every_key_in_the_example),
+		cmocka_unit_test(finds_every_key_in_the_documents),
 		cmocka_unit_test(has_defaults),
 		cmocka_unit_test(takes_every_setting),
 		cmocka_unit_test(takes_paths_from_the_file_s_folder),
