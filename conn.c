@@ -378,10 +378,17 @@ static void read_in(struct conn *c)
 
 /* ---- the turn ---- */
 
+static void fail_by_tls(struct conn *c, const struct err *e)
+{
+	struct err lost = {0};
+	err_set(&lost, e->kind, e->code, "connection to %s lost: %s", c->name, e->text);
+	c->err = c->open ? lost : *e;
+}
+
 static void end_of_stream(struct conn *c)
 {
 	if (c->tls && tls_state(c->tls) == TLS_FAILED) {
-		c->err = *tls_error(c->tls); /* came in before whatever send(2) met */
+		fail_by_tls(c, tls_error(c->tls)); /* came in before whatever send(2) met */
 	} else if (c->ended && c->open && c->tls && tls_state(c->tls) != TLS_CLOSED) {
 		err_set(&c->err, ERR_NETWORK, 0, "connection to %s lost: cut without notice",
 			c->name);

@@ -121,10 +121,21 @@ static const char *explain_version(const uint8_t *record)
 	return "server does not speak TLS here (plain HTTP?): is the port right?";
 }
 
+/* It was TLS until here. */
+static bool is_garbled(const struct tls *t, int code)
+{
+	return t->state == TLS_OPEN && (code < ALERT || code >= BR_ERR_SEND_FATAL_ALERT);
+}
+
 static void set_error(struct tls *t, int code)
 {
 	const char *words = code == BR_ERR_UNSUPPORTED_VERSION ? explain_version(t->records)
 							       : find_words(code, t->identified);
+	if (is_garbled(t, code)) {
+		err_set(&t->error, ERR_NETWORK, code, "what came was garbled (BearSSL error %d)",
+			code);
+		return;
+	}
 	if (t->x509 && x509_explain(t->x509, code, &t->error))
 		return;
 	if (words)

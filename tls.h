@@ -58,7 +58,8 @@ enum tls_state tls_state(const struct tls *t);
 
 /* Kind ERR_TLS, code BearSSL's, words with the remedy: "server requires TLS
  * 1.3, which BearSSL does not support", "certificate is for 'a', 'b', not for
- * '10.0.0.1'", ...; the caller puts the cluster's name in front. */
+ * '10.0.0.1'", ...; the caller puts the cluster's name in front.  ERR_NETWORK:
+ * it was open, and then something else came. */
 const struct err *tls_error(const struct tls *t);
 
 /* Ciphertext from the wire: room for it (0: give out plaintext, or send

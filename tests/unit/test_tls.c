@@ -378,6 +378,7 @@ static void fails_at_a_record_that_was_changed(void **state)
 	at[n - 1] ^= 1;
 	carry_all(t, p, 4096);
 	assert_int_equal(tls_state(t), TLS_FAILED);
+	assert_int_equal(tls_error(t)->kind, ERR_NETWORK);
 	assert_int_equal(tls_error(t)->code, BR_ERR_BAD_MAC);
 	assert_int_equal(tls_wire_room(t, &at) + tls_wire_peek(t, &at) + tls_peek(t, &at), 0);
 	tls_close(t);
