@@ -34,6 +34,7 @@ struct cluster {
 	struct api_limits limits;
 	enum transport asked, known; /* AUTO: none is */
 	struct link link[API_CALLS];
+	int64_t turn_ms;          /* of the last that was given out */
 	struct api_call *waiting; /* first come first */
 	struct task begin;        /* calls, as far as there are links for them */
 };
@@ -45,10 +46,14 @@ struct api_call {
 	char *path;
 	void (*on)(void *owner, const struct api_answer *);
 	void *owner;
+	const struct api_watch_ops *watch; /* NULL: it is none */
+	int64_t watch_ms;
+	struct task start; /* of a watch */
 	struct timer limit;
-	bool heard;    /* a byte of the answer came */
-	bool has_head; /* all of the head came */
-	bool keep;     /* the connection may be used again */
+	bool heard;      /* a byte of the answer came */
+	bool has_head;   /* all of the head came */
+	bool keep;       /* the connection may be used again */
+	unsigned wait_s; /* the server's wish */
 	struct http_body body;
 	struct buf text;
 	struct document doc;
@@ -183,6 +188,13 @@ struct conn *cluster_connect(
 	return conn_open(&spec, on, owner);
 }
 
+int64_t cluster_turn(struct cluster *c)
+{
+	int64_t now = loop_now(), next = c->turn_ms + API_TURN_MS;
+	c->turn_ms = next > now ? next : now;
+	return c->turn_ms - now;
+}
+
 static bool is_path(const char *path)
 {
 	for (; *path > ' ' && *path < 0x7f; path++)
@@ -220,8 +232,9 @@ static bool refusal(struct err *e, int status, const struct value *body)
 	const char *message = value_text(value_get(body, "message"));
 	bool told = kind && !strcmp(kind, "Status") && message && *message;
 	enum err_kind what = err_of_status(status);
-	if (!told)
-		err_set(e, what, status, "server answered with HTTP status %d", status);
+	if (!told) /* 404: not the object is missing, but the API */
+		err_set(e, what == ERR_NOT_FOUND ? ERR_PROTOCOL : what, status,
+			"server answered with HTTP status %d", status);
 	else if (what == ERR_UNAUTHORIZED)
 		err_set(e, what, status, "server refuses the user's credentials: %s", message);
 	else
@@ -246,22 +259,35 @@ static bool may_keep(const struct cluster *c)
 	return idle <= API_KEPT || c->waiting;
 }
 
+static void leave_queue(struct api_call *call)
+{
+	struct api_call **at = &call->cluster->waiting;
+	while (*at && *at != call)
+		at = &(*at)->next;
+	if (*at)
+		*at = call->next;
+}
+
 /* Takes the call off its connection, which is kept if it can be, or out of the
  * queue. */
 static void detach(struct api_call *call, bool keep)
 {
 	struct link *link = call->link;
 	struct cluster *c = call->cluster;
+	call->link = NULL;
 	timer_stop(&call->limit);
+	task_drop(&call->start);
 	if (!link) {
-		struct api_call **at = &c->waiting;
-		while (*at != call)
-			at = &(*at)->next;
-		*at = call->next;
+		leave_queue(call);
 		return;
 	}
 	link->call = NULL;
 	link->used = true;
+	if (call->watch) {
+		link_close(link);
+		loop_free_later(link, free);
+		return;
+	}
 	if (keep && may_keep(c))
 		timer_after(&link->idle, c->limits.idle_ms);
 	else
@@ -271,8 +297,9 @@ static void detach(struct api_call *call, bool keep)
 }
 
 /* Text and values are wiped: some keep secrets in the environment of a pod. */
-static void free_call(struct api_call *call)
+static void free_call(void *p)
 {
+	struct api_call *call = p;
 	document_free(&call->doc);
 	buf_free_wiped(&call->text);
 	free(call->path);
@@ -284,8 +311,8 @@ static void finish(struct api_call *call, bool keep)
 {
 	struct cluster *c = call->cluster;
 	detach(call, keep);
-	call->on(call->owner, &call->answer);
-	free_call(call);
+	(call->watch ? call->watch->end : call->on)(call->owner, &call->answer);
+	loop_free_later(call, free_call);
 	cluster_drop(c);
 }
 
@@ -307,18 +334,29 @@ static void conclude(struct api_call *call)
 {
 	struct api_answer *a = &call->answer;
 	struct err cause = {0};
+	bool refused = a->status / 100 != 2;
 	if (json_parse(
 		    &call->doc, (const char *)buf_data(&call->text), buf_len(&call->text), &cause))
 		a->body = call->doc.root;
-	if (a->status / 100 != 2)
+	if (refused)
 		refusal(&a->err, a->status, a->body);
-	else if (!a->body)
+	else if (call->watch && buf_len(&call->text))
+		err_set(&a->err, ERR_NETWORK, 0,
+			"cluster '%s': watch ended in the middle of a line", call->cluster->name);
+	else if (!call->watch && !a->body)
 		err_set(&a->err, ERR_PROTOCOL, a->status, "cluster '%s': answer is not JSON: %s",
 			call->cluster->name, cause.text);
+	a->err.wait_s = refused ? call->wait_s : 0;
 	finish(call, call->keep);
 }
 
 /* ---- an answer ---- */
+
+/* Whether its body is given out line by line: that of a refusal is not. */
+static bool is_watched(const struct api_call *call)
+{
+	return call->watch && call->answer.status / 100 == 2;
+}
 
 /* Returns true when the body comes next. */
 static bool read_head(struct link *link)
@@ -336,24 +374,57 @@ static bool read_head(struct link *link)
 	call->answer.status = head.status;
 	call->keep = head.keep && head.status != 101;
 	call->has_head = true;
+	call->wait_s = http_retry_after(&head);
 	http_body_begin(&call->body, &head);
-	return true;
+	if (is_watched(call)) {
+		timer_after(&call->limit, call->watch_ms);
+		call->watch->begun(call->owner);
+	}
+	return link->call;
+}
+
+/* Gives out the lines that are whole.  False: the call is over. */
+static bool give_lines(struct api_call *call, size_t fresh)
+{
+	size_t from = buf_len(&call->text) - fresh; /* no line ends before */
+	for (uint8_t *p, *end; call->link; from = 0) {
+		struct err cause = {0};
+		p = buf_data(&call->text);
+		end = memchr(p + from, '\n', buf_len(&call->text) - from);
+		if (!end)
+			return true;
+		size_t n = (size_t)(end - p);
+		if (json_parse(&call->doc, (const char *)p, n, &cause))
+			call->watch->line(call->owner, call->doc.root);
+		else
+			fail(call, ERR_PROTOCOL, "watch sends a line that is not JSON: %s",
+				cause.text);
+		document_free(&call->doc);
+		buf_eat(&call->text, n + 1);
+	}
+	return false;
+}
+
+static bool take_body(struct api_call *call, const struct http_event *ev)
+{
+	size_t max = call->cluster->limits.body_max;
+	if (ev->length > max - buf_len(&call->text)) {
+		fail(call, ERR_PROTOCOL, "answer is longer than %zu bytes", max);
+		return false;
+	}
+	buf_put(&call->text, ev->data, ev->length);
+	return !is_watched(call) || give_lines(call, ev->length);
 }
 
 static void read_body(struct link *link)
 {
 	struct api_call *call = link->call;
 	struct http_event ev;
-	size_t max = call->cluster->limits.body_max;
 	do {
 		size_t used =
 			http_body_read(&call->body, buf_data(&link->in), buf_len(&link->in), &ev);
-		if (ev.type == HTTP_DATA && ev.length > max - buf_len(&call->text)) {
-			fail(call, ERR_PROTOCOL, "answer is longer than %zu bytes", max);
+		if (ev.type == HTTP_DATA && !take_body(call, &ev))
 			return;
-		}
-		if (ev.type == HTTP_DATA)
-			buf_put(&call->text, ev.data, ev.length);
 		buf_eat(&link->in, used);
 	} while (ev.type == HTTP_DATA);
 	if (ev.type == HTTP_BAD)
@@ -432,6 +503,18 @@ static void on_conn(void *owner, enum conn_event event)
 		lost(link, event);
 }
 
+void cluster_renew(struct cluster *c)
+{
+	for (struct link *l = c->link; l < c->link + API_CALLS; l++) {
+		struct api_call *call = l->call;
+		if (call && call->heard)
+			continue;
+		link_close(l);
+		if (call)
+			begin(l, call);
+	}
+}
+
 /* ---- calls ---- */
 
 /* The link to use next: the connection that was idle for the shortest time,
@@ -460,24 +543,50 @@ static void begin_calls(struct task *task)
 static void on_limit(struct timer *timer)
 {
 	struct api_call *call = OWNER_OF(timer, struct api_call, limit);
-	fail(call, ERR_NETWORK, "no answer in %lld s",
-		(long long)(call->cluster->limits.call_ms / 1000));
+	int64_t ms = is_watched(call) ? call->watch_ms : call->cluster->limits.call_ms;
+	fail(call, ERR_NETWORK, "no answer in %lld s", (long long)(ms / 1000));
+}
+
+static void start_watch(struct task *task)
+{
+	struct api_call *call = OWNER_OF(task, struct api_call, start);
+	struct link *link = mem_new(sizeof *link);
+	*link = (struct link){.cluster = call->cluster, .idle.on = on_idle};
+	begin(link, call);
+}
+
+/* Not begun yet. */
+static struct api_call *new_call(struct cluster *c, const char *path, void *owner)
+{
+	struct api_call *call = mem_new(sizeof *call);
+	*call = (struct api_call){.cluster = cluster_share(c),
+		.path = mem_dup(path),
+		.owner = owner,
+		.start.on = start_watch,
+		.limit.on = on_limit};
+	timer_after(&call->limit, c->limits.call_ms);
+	return call;
 }
 
 struct api_call *api_get(struct cluster *c, const char *path,
 	void (*on)(void *owner, const struct api_answer *), void *owner)
 {
-	struct api_call *call = mem_new(sizeof *call), **at = &c->waiting;
-	*call = (struct api_call){.cluster = cluster_share(c),
-		.path = mem_dup(path),
-		.on = on,
-		.owner = owner,
-		.limit.on = on_limit};
+	struct api_call *call = new_call(c, path, owner), **at = &c->waiting;
+	call->on = on;
 	while (*at)
 		at = &(*at)->next;
 	*at = call;
-	timer_after(&call->limit, c->limits.call_ms);
 	task_post(&c->begin);
+	return call;
+}
+
+struct api_call *api_watch(struct cluster *c, const char *path, int64_t limit_ms,
+	const struct api_watch_ops *ops, void *owner)
+{
+	struct api_call *call = new_call(c, path, owner);
+	call->watch = ops;
+	call->watch_ms = limit_ms;
+	task_post(&call->start);
 	return call;
 }
 
@@ -485,6 +594,6 @@ void api_cancel(struct api_call *call)
 {
 	struct cluster *c = call->cluster;
 	detach(call, false);
-	free_call(call);
+	loop_free_later(call, free_call);
 	cluster_drop(c);
 }

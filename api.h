@@ -31,6 +31,15 @@ struct cluster *cluster_share(struct cluster *c); /* one more user */
 void cluster_drop(struct cluster *c);             /* the last one frees */
 const char *cluster_name(const struct cluster *c);
 
+/* Milliseconds until the caller's turn, for what many do at once after an outage:
+ * turns are API_TURN_MS apart, so that their handshakes are spread. */
+enum { API_TURN_MS = 10 };
+int64_t cluster_turn(struct cluster *c);
+
+/* Connections may be dead without our knowing: idle ones are not used again, and what
+ * has not been answered at all is asked on new ones. */
+void cluster_renew(struct cluster *c);
+
 /* The transport to use: the one that is asked for; else the one that is known to
  * work here; else TRANSPORT_AUTO. */
 enum transport cluster_transport(const struct cluster *c);
@@ -82,6 +91,20 @@ void cluster_limit(struct cluster *c, const struct api_limits *limits);
 struct api_call *api_get(struct cluster *c, const char *path,
 	void (*on)(void *owner, const struct api_answer *), void *owner);
 void api_cancel(struct api_call *call); /* before `on`, which is then not called */
+
+/* What the owner of a watch is told. */
+struct api_watch_ops {
+	void (*begun)(void *owner);                           /* the server has accepted it */
+	void (*line)(void *owner, const struct value *event); /* dies at return */
+	/* As `on` above; without an error where the server has ended it in good order. */
+	void (*end)(void *owner, const struct api_answer *a);
+};
+
+/* GET `path`, whose answer is a JSON value a line and goes on for up to `limit_ms`:
+ * beyond that it has died unnoticed.  On a connection of its own, at once.
+ * api_cancel() is allowed in `begun` and `line`, too. */
+struct api_call *api_watch(struct cluster *c, const char *path, int64_t limit_ms,
+	const struct api_watch_ops *ops, void *owner);
 
 /* What a refusal says: kind and code by status, text by the Status object in the
  * body where there is one.  The text does not name the cluster.  Returns whether

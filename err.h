@@ -29,6 +29,7 @@ enum { ERR_TEXT = 512 };
 struct err {
 	enum err_kind kind;
 	int code; /* NETWORK, REFUSED, LOCAL: errno; TLS: BearSSL's; else HTTP status; or 0 */
+	unsigned wait_s;     /* not to be tried again before, by the server's wish; 0: none */
 	char text[ERR_TEXT]; /* one line; control characters and bad UTF-8 became '?' */
 };
 

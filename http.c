@@ -191,6 +191,32 @@ static bool list_has(struct span list, const char *token)
 	}
 }
 
+unsigned http_retry_after(const struct http_head *head)
+{
+	struct span v;
+	unsigned seconds = 0;
+	if (!http_field(head, "Retry-After", &v))
+		return 0;
+	for (size_t i = 0; i < v.n; i++) {
+		if (v.p[i] < '0' || v.p[i] > '9')
+			return 0;
+		seconds = seconds * 10 + (unsigned)(v.p[i] - '0');
+		seconds = seconds < HTTP_RETRY_MAX ? seconds : HTTP_RETRY_MAX;
+	}
+	return seconds;
+}
+
+void http_put_encoded(struct buf *out, const char *text)
+{
+	static const char Plain[] = "abcdefghijklmnopqrstuvwxyz0123456789-._~"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	for (; *text; text++)
+		if (strchr(Plain, *text))
+			buf_put(out, text, 1);
+		else
+			buf_print(out, "%%%02X", (unsigned char)*text);
+}
+
 bool http_has_token(const struct http_head *head, const char *name, const char *token)
 {
 	for (size_t i = 0; i < head->fields; i++)

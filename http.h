@@ -44,6 +44,15 @@ bool http_field(const struct http_head *head, const char *name, struct span *val
 /* Whether a comma-separated field has this token (any case): "Connection: Upgrade". */
 bool http_has_token(const struct http_head *head, const char *name, const char *token);
 
+/* Seconds that the server wants us to wait (Retry-After, RFC 9110, 10.2.3), at most
+ * HTTP_RETRY_MAX; 0 where it does not say, or says it as a date. */
+enum { HTTP_RETRY_MAX = 3600 };
+unsigned http_retry_after(const struct http_head *head);
+
+/* Appends `text` as a part of a path or query: all but unreserved characters are
+ * percent-encoded (RFC 3986, 2.3). */
+void http_put_encoded(struct buf *out, const char *text);
+
 enum http_event_type {
 	HTTP_MORE, /* all input is used up */
 	HTTP_DATA, /* part of the body: data, length */

@@ -1,5 +1,5 @@
-/* One look at a time: service, then its pods page by page; or a pod by its
- * name.  What it means is decided in pod.c. */
+/* A service is asked for, its pods are watched; or a pod by its name is watched, or got
+ * again and again.  What it means is decided in pod.c. */
 #include "k8s.h"
 
 #include <stdio.h>
@@ -7,14 +7,12 @@
 #include <string.h>
 
 #include "api.h"
+#include "http.h"
 #include "loop.h"
 #include "mem.h"
 #include "pod.h"
-
-enum {
-	PAGE = 500,      /* pods of one answer */
-	PAGES_MAX = 200, /* of one look */
-};
+#include "random.h"
+#include "watch.h"
 
 struct k8s_target {
 	struct cluster *cluster;
@@ -22,17 +20,18 @@ struct k8s_target {
 	int64_t interval_ms;
 	void (*on)(void *owner);
 	void *owner;
-	struct timer timer; /* until the next look */
+	struct timer timer;     /* until the next look */
+	struct task settle;     /* by what is known already */
+	struct watcher watcher; /* of the pods that are meant */
 	struct pod_distrust distrust;
-
-	/* Of the look under way. */
-	struct api_call *call; /* NULL: none */
+	struct api_call *call; /* for the service, or the pod; NULL: none */
+	bool asked;            /* the owner waits for the end of a look */
+	bool by_get;           /* the pod may not be listed */
+	unsigned gets;         /* since it was last tried */
+	bool has_rule;         /* the last look for the service has succeeded */
+	bool away;             /* the last try to watch has failed */
 	struct pod_rule rule;
-	struct pod_choice choice;
-	struct buf list; /* the path that lists the pods, without "continue" */
-	unsigned pages;
 
-	/* Of those that have ended. */
 	struct k8s_pod pod; /* name "": none */
 	struct err err;
 	char warning[ERR_TEXT];
@@ -40,28 +39,16 @@ struct k8s_target {
 
 /* ---- paths ---- */
 
-/* Percent-encodes all but unreserved characters (RFC 3986, 2.3). */
-static void put_encoded(struct buf *out, const char *text)
-{
-	static const char Plain[] = "abcdefghijklmnopqrstuvwxyz0123456789-._~"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-	for (; *text; text++)
-		if (strchr(Plain, *text))
-			buf_put(out, text, 1);
-		else
-			buf_print(out, "%%%02X", (unsigned char)*text);
-}
-
 /* "/api/v1/namespaces/NAMESPACE/KIND" and, unless it is NULL, "/NAME". */
 static struct buf path_of(const struct k8s_target *t, const char *kind, const char *name)
 {
 	struct buf path = {0};
 	buf_print(&path, "/api/v1/namespaces/");
-	put_encoded(&path, t->ref->namespace);
+	http_put_encoded(&path, t->ref->namespace);
 	buf_print(&path, "/%s", kind);
 	if (name) {
 		buf_print(&path, "/");
-		put_encoded(&path, name);
+		http_put_encoded(&path, name);
 	}
 	return path;
 }
@@ -71,10 +58,10 @@ static void put_selector(struct buf *out, const struct value *labels)
 	const struct value *key = value_first(labels);
 	for (const char *comma = ""; key; key = value_next(labels, key), comma = ",") {
 		const char *value = value_text(value_of(key));
-		put_encoded(out, comma);
-		put_encoded(out, value_text(key));
-		put_encoded(out, "=");
-		put_encoded(out, value ? value : "");
+		http_put_encoded(out, comma);
+		http_put_encoded(out, value_text(key));
+		http_put_encoded(out, "=");
+		http_put_encoded(out, value ? value : "");
 	}
 }
 
@@ -89,101 +76,147 @@ static void ask(
 
 /* ---- the end of a look ---- */
 
-static void forget_look(struct k8s_target *t)
+static bool is_same(const struct k8s_pod *a, const struct k8s_pod *b)
 {
-	if (t->call)
-		api_cancel(t->call);
-	t->call = NULL;
-	buf_free(&t->list);
+	return !strcmp(a->name, b->name) && !strcmp(a->uid, b->uid) && a->port == b->port &&
+	       a->ready == b->ready && a->distrusted == b->distrusted &&
+	       a->passes_half_close == b->passes_half_close;
+}
+
+static void conclude(struct k8s_target *t, const struct k8s_pod *pod, const struct err *e)
+{
+	bool news = t->asked || !is_same(&t->pod, pod) || t->err.kind != e->kind ||
+		    strcmp(t->err.text, e->text) || strcmp(t->warning, t->rule.warning);
+	t->asked = false;
+	t->pod = *pod;
+	t->err = *e;
+	memcpy(t->warning, t->rule.warning, sizeof t->warning);
+	if (news)
+		t->on(t->owner);
 }
 
 /* A look that ended in `e` without having seen what it wanted leaves the pod as
  * it was; only what is not there takes it away. */
-static void end_look(struct k8s_target *t, const struct err *e)
+static void conclude_unseen(struct k8s_target *t, const struct err *e)
 {
-	t->err = *e;
-	if (e->kind == ERR_NOT_FOUND)
-		t->pod = (struct k8s_pod){0};
-	forget_look(t);
-	timer_about(&t->timer, t->interval_ms);
-	t->on(t->owner);
+	struct k8s_pod pod = e->kind == ERR_NOT_FOUND ? (struct k8s_pod){0} : t->pod;
+	conclude(t, &pod, e);
 }
 
-static void end_with(struct k8s_target *t, const struct k8s_pod *pod, const struct err *e)
+static struct pod_choice begin_choice(struct k8s_target *t)
 {
-	t->pod = pod ? *pod : (struct k8s_pod){0};
-	memcpy(t->warning, t->rule.warning, sizeof t->warning);
-	end_look(t, e);
+	return (struct pod_choice){.rule = &t->rule, .uid = t->pod.uid, .distrust = &t->distrust};
 }
 
-static void end_in_choice(struct k8s_target *t)
+static void end_choice(struct k8s_target *t, const struct pod_choice *choice)
 {
 	struct err e = {0};
-	end_with(t, pod_chosen(&t->choice, &e), &e);
+	const struct k8s_pod *pod = pod_chosen(choice, &e);
+	conclude(t, pod ? pod : &(struct k8s_pod){0}, &e);
 }
 
-static void begin_choice(struct k8s_target *t)
+/* ---- by the watch ---- */
+
+static void get_pod(struct k8s_target *t);
+
+static void settle(struct k8s_target *t)
 {
-	t->choice =
-		(struct pod_choice){.rule = &t->rule, .uid = t->pod.uid, .distrust = &t->distrust};
-}
-
-static void consider_all(struct k8s_target *t, const struct value *list)
-{
-	const struct value *items = value_get(list, "items");
-	for (const struct value *pod = value_first(items); pod; pod = value_next(items, pod))
-		pod_consider(&t->choice, pod);
-}
-
-/* ---- a service and its pods ---- */
-
-static void on_list(void *owner, const struct api_answer *a);
-
-static void ask_list(struct k8s_target *t, const char *go_on)
-{
-	struct buf path = {0};
-	buf_put(&path, buf_data(&t->list), buf_len(&t->list));
-	if (go_on) {
-		buf_print(&path, "&continue=");
-		put_encoded(&path, go_on);
-	}
-	ask(t, path, on_list);
-}
-
-static void on_list(void *owner, const struct api_answer *a)
-{
-	struct k8s_target *t = owner;
-	const char *go_on = value_text(value_at(a->body, "metadata/continue"));
-	t->call = NULL;
-	if (a->err.kind) {
-		end_look(t, &a->err);
+	const struct err *e = watch_error(&t->watcher);
+	const struct pod *pod;
+	if (!t->has_rule || (!watch_is_listed(&t->watcher) && !e->kind))
 		return;
+	if (e->kind == ERR_FORBIDDEN && t->ref->type == K8S_POD && !watch_is_listed(&t->watcher)) {
+		watch_leave(&t->watcher);
+		t->by_get = true;
+		t->gets = 0;
+		get_pod(t);
+	} else if (e->kind) {
+		conclude_unseen(t, e);
+	} else {
+		struct pod_choice choice = begin_choice(t);
+		for (size_t i = 0; (pod = watch_pod(&t->watcher, i)); i++)
+			pod_consider(&choice, pod);
+		end_choice(t, &choice);
 	}
-	consider_all(t, a->body);
-	if (go_on && *go_on && ++t->pages < PAGES_MAX)
-		ask_list(t, go_on);
+}
+
+static void look(struct k8s_target *t);
+
+/* Where the server was away, and is back, a service that could not be asked for can. */
+static void on_watch(struct watcher *w)
+{
+	struct k8s_target *t = OWNER_OF(w, struct k8s_target, watcher);
+	bool away = watch_error(w)->kind, back = t->away && !away;
+	t->away = away;
+	if (back && !t->has_rule)
+		look(t);
 	else
-		end_in_choice(t);
+		settle(t);
+}
+
+static void on_settle(struct task *task)
+{
+	struct k8s_target *t = OWNER_OF(task, struct k8s_target, settle);
+	if (watch_path(&t->watcher))
+		settle(t);
+}
+
+/* Takes the path over.  If these pods are watched already, they are looked at soon. */
+static void watch(struct k8s_target *t, struct buf path)
+{
+	buf_put(&path, "", 1);
+	const char *now = watch_path(&t->watcher), *then = (const char *)buf_data(&path);
+	if (!now || strcmp(now, then)) {
+		watch_leave(&t->watcher);
+		watch_join(&t->watcher, t->cluster, then, t->interval_ms, on_watch);
+	} else {
+		watch_look(&t->watcher);
+		if (!watch_error(&t->watcher)->kind)
+			task_post(&t->settle);
+	}
+	buf_free(&path);
+}
+
+/* ---- a service ---- */
+
+/* The server's words name what the row of a table names already. */
+static struct err in_short(const struct err *e, const char *missing)
+{
+	struct err out = {0};
+	if (e->kind != ERR_NOT_FOUND)
+		return *e;
+	err_set(&out, e->kind, e->code, "%s not found", missing);
+	return out;
+}
+
+/* Not before the time that the server has named. */
+static void look_later(struct k8s_target *t, int64_t ms, const struct err *e)
+{
+	timer_about(&t->timer, ms);
+	if (e->wait_s * 1000LL > ms)
+		timer_after(&t->timer, e->wait_s * 1000LL + random_u32() % 1000);
 }
 
 static void on_service(void *owner, const struct api_answer *a)
 {
 	struct k8s_target *t = owner;
-	struct err e = a->err;
+	struct err e = in_short(&a->err, "service");
+	struct buf path;
 	t->call = NULL;
-	if (e.kind || !pod_rule_of_service(&t->rule, t->ref, a->body, &e)) {
-		end_look(t, &e);
+	if (!e.kind || e.kind == ERR_NOT_FOUND) /* else the rule that was known still holds */
+		t->has_rule = !e.kind && pod_rule_of_service(&t->rule, t->ref, a->body, &e);
+	look_later(t, e.kind ? t->interval_ms : K8S_SERVICE_LOOKS * t->interval_ms, &e);
+	if (e.kind) {
+		conclude_unseen(t, &e);
 		return;
 	}
-	begin_choice(t);
-	t->pages = 0;
-	t->list = path_of(t, "pods", NULL);
-	buf_print(&t->list, "?limit=%d&labelSelector=", PAGE);
-	put_selector(&t->list, value_at(a->body, "spec/selector"));
-	ask_list(t, NULL);
+	path = path_of(t, "pods", NULL);
+	buf_print(&path, "?labelSelector=");
+	put_selector(&path, value_at(a->body, "spec/selector"));
+	watch(t, path);
 }
 
-/* ---- a pod by name: get it, or list it, or do without a look ---- */
+/* ---- a pod by its name ---- */
 
 /* The upgrade will tell. */
 static void take_unseen(struct k8s_target *t, const struct err *why)
@@ -193,59 +226,70 @@ static void take_unseen(struct k8s_target *t, const struct err *why)
 	snprintf(pod.name, sizeof pod.name, "%s", t->ref->name);
 	err_set(&text, ERR_FORBIDDEN, 0, "pod is used without a look at it: %s", why->text);
 	memcpy(t->rule.warning, text.text, sizeof t->rule.warning);
-	end_with(t, &pod, &(struct err){0});
-}
-
-static void on_list_of_one(void *owner, const struct api_answer *a)
-{
-	struct k8s_target *t = owner;
-	t->call = NULL;
-	if (a->err.kind == ERR_FORBIDDEN) {
-		take_unseen(t, &a->err);
-	} else if (a->err.kind) {
-		end_look(t, &a->err);
-	} else {
-		consider_all(t, a->body);
-		end_in_choice(t);
-	}
+	conclude(t, &pod, &(struct err){0});
 }
 
 static void on_pod(void *owner, const struct api_answer *a)
 {
 	struct k8s_target *t = owner;
+	struct err e = in_short(&a->err, "pod");
 	t->call = NULL;
-	if (a->err.kind == ERR_FORBIDDEN) {
-		struct buf path = path_of(t, "pods", NULL);
-		buf_print(&path, "?fieldSelector=metadata.name%%3D");
-		put_encoded(&path, t->ref->name);
-		ask(t, path, on_list_of_one);
-	} else if (a->err.kind) {
-		end_look(t, &a->err);
+	t->by_get = ++t->gets < WATCH_POLLS;
+	look_later(t, t->interval_ms, &e);
+	if (e.kind == ERR_FORBIDDEN) {
+		take_unseen(t, &e);
+	} else if (e.kind) {
+		conclude_unseen(t, &e);
 	} else {
-		pod_consider(&t->choice, a->body);
-		end_in_choice(t);
+		struct pod_choice choice = begin_choice(t);
+		struct pod *pod = pod_read(a->body);
+		if (pod)
+			pod_consider(&choice, pod);
+		free(pod);
+		end_choice(t, &choice);
 	}
+}
+
+static void get_pod(struct k8s_target *t)
+{
+	t->rule = pod_rule_of_name(t->ref);
+	ask(t, path_of(t, "pods", t->ref->name), on_pod);
+}
+
+static void watch_pod_by_name(struct k8s_target *t)
+{
+	struct buf path = path_of(t, "pods", NULL);
+	t->rule = pod_rule_of_name(t->ref);
+	t->has_rule = true;
+	buf_print(&path, "?fieldSelector=metadata.name%%3D");
+	http_put_encoded(&path, t->ref->name);
+	watch(t, path);
 }
 
 /* ---- targets ---- */
 
-void k8s_look(struct k8s_target *t)
+static void look(struct k8s_target *t)
 {
 	if (t->call)
 		return;
 	timer_stop(&t->timer);
-	if (t->ref->type == K8S_SERVICE) {
+	if (t->ref->type == K8S_SERVICE)
 		ask(t, path_of(t, "services", t->ref->name), on_service);
-		return;
-	}
-	t->rule = pod_rule_of_name(t->ref);
-	begin_choice(t);
-	ask(t, path_of(t, "pods", t->ref->name), on_pod);
+	else if (t->by_get)
+		get_pod(t);
+	else
+		watch_pod_by_name(t);
+}
+
+void k8s_look(struct k8s_target *t)
+{
+	t->asked = true;
+	look(t);
 }
 
 static void on_timer(struct timer *timer)
 {
-	k8s_look(OWNER_OF(timer, struct k8s_target, timer));
+	look(OWNER_OF(timer, struct k8s_target, timer));
 }
 
 struct k8s_target *k8s_follow(struct cluster *cluster, const struct k8s_ref *ref,
@@ -257,15 +301,19 @@ struct k8s_target *k8s_follow(struct cluster *cluster, const struct k8s_ref *ref
 		.interval_ms = interval_ms,
 		.on = on,
 		.owner = owner,
-		.timer.on = on_timer};
+		.timer.on = on_timer,
+		.settle.on = on_settle};
 	k8s_look(t);
 	return t;
 }
 
 void k8s_unfollow(struct k8s_target *t)
 {
-	forget_look(t);
+	if (t->call)
+		api_cancel(t->call);
 	timer_stop(&t->timer);
+	task_drop(&t->settle);
+	watch_leave(&t->watcher);
 	cluster_drop(t->cluster);
 	loop_free_later(t, free);
 }
@@ -287,7 +335,13 @@ const char *k8s_warning(const struct k8s_target *t)
 
 void k8s_distrust(struct k8s_target *t, const char *uid)
 {
-	if (*uid && pod_distrust(&t->distrust, uid))
-		forget_look(t);
-	k8s_look(t);
+	if (*uid)
+		pod_distrust(&t->distrust, uid);
+	t->asked = true;
+	if (!watch_path(&t->watcher) || !t->has_rule) {
+		look(t);
+		return;
+	}
+	task_post(&t->settle);
+	watch_doubt(&t->watcher);
 }

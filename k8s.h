@@ -36,10 +36,15 @@ struct k8s_pod {
 
 struct k8s_target;
 
-/* Begins to follow `ref` (it and its strings must outlive the target) with a
- * look at once.  `on` is called from the loop whenever a look has ended, and
- * what k8s_pod() or k8s_error() tell may have changed.  `interval_ms` lies
- * between looks, from the end of one to the start of the next.
+enum { K8S_SERVICE_LOOKS = 6 };
+
+/* Begins to follow `ref` (it and its strings must outlive the target): its pods are
+ * watched (watch.h), the service is asked for each K8S_SERVICE_LOOKS intervals.  Where
+ * a pod by name may neither be listed nor watched, it is got each interval; where it
+ * may not be got, it is used as it is called.
+ *
+ * `on` is called from the loop whenever what k8s_pod(), k8s_error() or k8s_warning()
+ * tell has changed, and whenever a look has ended that was asked for.
  */
 struct k8s_target *k8s_follow(struct cluster *cluster, const struct k8s_ref *ref,
 	int64_t interval_ms, void (*on)(void *owner), void *owner);
@@ -52,12 +57,12 @@ void k8s_unfollow(struct k8s_target *t); /* allowed in `on` */
  * changes only before a call of `on`. */
 const struct k8s_pod *k8s_pod(const struct k8s_target *t);
 
-/* What the last look that ended has met; kind ERR_NONE when all is well, and
- * before the first has ended.  With a pod, it says
+/* What is wrong now; kind ERR_NONE when all is well, and before the first look has
+ * ended.  With a pod, it says
  *	ERR_NOT_READY: the pod is going (no longer ready, or terminating) but still
  *		Running, and there is no other;
- *	else: the look did not succeed (network, refusal), and the pod is the one
- *		known from before.
+ *	else: the look did not succeed (network, refusal) or the watch is broken, and
+ *		the pod is the one known from before.
  * Without, why there is none.  ERR_NOT_FOUND always means that there is none. */
 const struct err *k8s_error(const struct k8s_target *t);
 
@@ -70,5 +75,5 @@ void k8s_look(struct k8s_target *t);
 
 /* The pod of that UID cannot be used, whatever its object says: not chosen
  * again until it is another one or no other is left (then the one that was
- * distrusted first).  Looks again now, from the start if a look is under way. */
+ * distrusted first).  Chooses again now, and counts as a look. */
 void k8s_distrust(struct k8s_target *t, const char *uid);

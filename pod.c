@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mem.h"
+
 /* ---- values ---- */
 
 static bool is_text(const struct value *v, const char *text)
@@ -112,68 +114,34 @@ bool pod_rule_of_service(struct pod_rule *rule, const struct k8s_ref *ref,
 
 /* ---- pods ---- */
 
-typedef bool match_port(const struct value *port, const struct pod_rule *rule);
-
-static const struct value *port_in(
-	const struct value *container, match_port *match, const struct pod_rule *rule)
-{
-	const struct value *ports = value_get(container, "ports");
-	for (const struct value *p = value_first(ports); p; p = value_next(ports, p))
-		if (match(p, rule))
-			return p;
-	return NULL;
-}
-
-/* The first that matches in containers, then in sidecars, which are init
- * containers that go on (endpointslice, FindPort). */
-static const struct value *find_port(
-	const struct value *pod, match_port *match, const struct pod_rule *rule)
-{
-	const struct value *found = NULL, *list = value_at(pod, "spec/containers"), *c;
-	for (c = value_first(list); c && !found; c = value_next(list, c))
-		found = port_in(c, match, rule);
-	list = value_at(pod, "spec/initContainers");
-	for (c = value_first(list); c && !found; c = value_next(list, c))
-		if (is_text(value_get(c, "restartPolicy"), "Always"))
-			found = port_in(c, match, rule);
-	return found;
-}
-
-static bool is_named_tcp(const struct value *port, const struct pod_rule *rule)
-{
-	return is_tcp(port) && is_text(value_get(port, "name"), rule->port_name);
-}
-
-static bool is_tcp_port(const struct value *port, const struct pod_rule *rule)
-{
-	return is_tcp(port) && is_port(value_get(port, "containerPort"), rule->port);
-}
-
-static bool is_udp_port(const struct value *port, const struct pod_rule *rule)
-{
-	return !is_tcp(port) && is_port(value_get(port, "containerPort"), rule->port);
-}
-
-/* Ports that no container declares may well be listened to; those that are
- * declared for another protocol only are refused, as by kubectl. */
-static bool resolve_port(
-	struct k8s_pod *out, const struct value *pod, const struct pod_rule *rule, struct err *e)
+/* Returns the pod, which may have moved. */
+static struct pod *add_ports(struct pod *pod, const struct value *container)
 {
 	int64_t n;
-	out->port = rule->port;
-	if (*rule->port_name) {
-		const struct value *found = find_port(pod, is_named_tcp, rule);
-		if (!value_int(value_get(found, "containerPort"), &n) || n < 1 || n > UINT16_MAX)
-			return err_set(e, ERR_NOT_FOUND, 0, "pod '%s' has no TCP port named '%s'",
-				out->name, rule->port_name);
-		out->port = (uint16_t)n;
-	} else if (rule->ref->type == K8S_POD && find_port(pod, is_udp_port, rule) &&
-		   !find_port(pod, is_tcp_port, rule)) {
-		return err_set(e, ERR_NOT_FOUND, 0,
-			"port %u of pod '%s' is not TCP: only TCP can be forwarded", rule->port,
-			out->name);
+	const struct value *ports = value_get(container, "ports");
+	for (const struct value *p = value_first(ports); p; p = value_next(ports, p)) {
+		if (!value_int(value_get(p, "containerPort"), &n) || n < 1 || n > UINT16_MAX)
+			continue;
+		pod = mem_grow(pod, sizeof *pod + (pod->port_count + 1) * sizeof *pod->port);
+		struct pod_port *port = &pod->port[pod->port_count++];
+		*port = (struct pod_port){.number = (uint16_t)n, .tcp = is_tcp(p)};
+		copy_text(port->name, sizeof port->name, value_get(p, "name"));
 	}
-	return true;
+	return pod;
+}
+
+/* Of the containers, then of the sidecars, which are init containers that go on: the
+ * order in which named ports are looked for (endpointslice, FindPort). */
+static struct pod *add_all_ports(struct pod *pod, const struct value *object)
+{
+	const struct value *list = value_at(object, "spec/containers"), *c;
+	for (c = value_first(list); c; c = value_next(list, c))
+		pod = add_ports(pod, c);
+	list = value_at(object, "spec/initContainers");
+	for (c = value_first(list); c; c = value_next(list, c))
+		if (is_text(value_get(c, "restartPolicy"), "Always"))
+			pod = add_ports(pod, c);
+	return pod;
 }
 
 static bool is_ready(const struct value *pod)
@@ -198,17 +166,72 @@ static bool passes_half_close(const struct value *pod)
 /* Names become part of paths and of messages. */
 static bool is_name(const char *name)
 {
-	return *name && !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.")];
+	return name && *name && strlen(name) < K8S_NAME &&
+	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.")];
 }
 
-static void read_pod(struct pod_candidate *c, const struct value *object)
+struct pod *pod_read(const struct value *object)
 {
 	const struct value *meta = value_get(object, "metadata");
-	*c = (struct pod_candidate){
-		.pod = {.ready = is_ready(object), .passes_half_close = passes_half_close(object)}};
-	copy_text(c->pod.name, sizeof c->pod.name, value_get(meta, "name"));
-	copy_text(c->pod.uid, sizeof c->pod.uid, value_get(meta, "uid"));
-	copy_text(c->created, sizeof c->created, value_get(meta, "creationTimestamp"));
+	if (!is_name(value_text(value_get(meta, "name"))))
+		return NULL;
+	struct pod *pod = mem_new(sizeof *pod);
+	pod->ready = is_ready(object);
+	pod->terminating = value_get(meta, "deletionTimestamp");
+	pod->passes_half_close = passes_half_close(object);
+	copy_text(pod->name, sizeof pod->name, value_get(meta, "name"));
+	copy_text(pod->uid, sizeof pod->uid, value_get(meta, "uid"));
+	copy_text(pod->created, sizeof pod->created, value_get(meta, "creationTimestamp"));
+	copy_text(pod->phase, sizeof pod->phase, value_at(object, "status/phase"));
+	return add_all_ports(pod, object);
+}
+
+/* ---- ports ---- */
+
+static bool is_named_tcp(const struct pod_port *port, const struct pod_rule *rule)
+{
+	return port->tcp && !strcmp(port->name, rule->port_name);
+}
+
+static bool is_tcp_port(const struct pod_port *port, const struct pod_rule *rule)
+{
+	return port->tcp && port->number == rule->port;
+}
+
+static bool is_udp_port(const struct pod_port *port, const struct pod_rule *rule)
+{
+	return !port->tcp && port->number == rule->port;
+}
+
+static const struct pod_port *find_port(const struct pod *pod,
+	bool (*match)(const struct pod_port *, const struct pod_rule *),
+	const struct pod_rule *rule)
+{
+	for (unsigned i = 0; i < pod->port_count; i++)
+		if (match(&pod->port[i], rule))
+			return &pod->port[i];
+	return NULL;
+}
+
+/* Ports that no container declares may well be listened to; those that are
+ * declared for another protocol only are refused, as by kubectl. */
+static bool resolve_port(
+	uint16_t *port, const struct pod *pod, const struct pod_rule *rule, struct err *e)
+{
+	*port = rule->port;
+	if (*rule->port_name) {
+		const struct pod_port *found = find_port(pod, is_named_tcp, rule);
+		if (!found)
+			return err_set(e, ERR_NOT_FOUND, 0, "pod '%s' has no TCP port named '%s'",
+				pod->name, rule->port_name);
+		*port = found->number;
+	} else if (rule->ref->type == K8S_POD && find_port(pod, is_udp_port, rule) &&
+		   !find_port(pod, is_tcp_port, rule)) {
+		return err_set(e, ERR_NOT_FOUND, 0,
+			"port %u of pod '%s' is not TCP: only TCP can be forwarded", rule->port,
+			pod->name);
+	}
+	return true;
 }
 
 /* ---- the choice ---- */
@@ -251,36 +274,40 @@ static bool is_better(const struct pod_candidate *a, const struct pod_candidate 
 }
 
 /* Why a pod by name does not do. */
-static void say_why(struct err *e, const char *name, const struct value *phase, bool running)
+static void say_why(struct err *e, const struct pod *pod)
 {
-	const char *text = value_text(phase);
-	if (running)
-		err_set(e, ERR_NOT_READY, 0, "pod '%s' is terminating", name);
+	if (!strcmp(pod->phase, "Running"))
+		err_set(e, ERR_NOT_READY, 0, "pod '%s' is terminating", pod->name);
 	else
-		err_set(e, ERR_NOT_READY, 0, "pod '%s' is not running: its phase is %s", name,
-			text ? text : "not known");
+		err_set(e, ERR_NOT_READY, 0, "pod '%s' is not running: its phase is %s", pod->name,
+			*pod->phase ? pod->phase : "not known");
 }
 
-void pod_consider(struct pod_choice *choice, const struct value *object)
+static struct pod_candidate candidate(const struct pod_choice *choice, const struct pod *pod)
+{
+	bool running = !strcmp(pod->phase, "Running");
+	struct pod_candidate c = {
+		.pod = {.ready = pod->ready, .passes_half_close = pod->passes_half_close},
+		.serves = running && !pod->terminating && (choice->rule->unready || pod->ready),
+		.in_use = *pod->uid && !strcmp(pod->uid, choice->uid),
+		.trust = trust_in(choice->distrust, pod->uid)};
+	c.pod.distrusted = c.trust < UINT_MAX;
+	memcpy(c.pod.name, pod->name, sizeof c.pod.name);
+	memcpy(c.pod.uid, pod->uid, sizeof c.pod.uid);
+	memcpy(c.created, pod->created, sizeof c.created);
+	return c;
+}
+
+void pod_consider(struct pod_choice *choice, const struct pod *pod)
 {
 	const struct pod_rule *rule = choice->rule;
-	const struct value *phase = value_at(object, "status/phase");
-	bool running = is_text(phase, "Running");
-	bool going = value_at(object, "metadata/deletionTimestamp");
-	struct pod_candidate c;
-	read_pod(&c, object);
-	if (!is_name(c.pod.name))
-		return;
-	choice->seen += !is_text(phase, "Succeeded") && !is_text(phase, "Failed");
-	c.serves = running && !going && (rule->unready || c.pod.ready);
-	c.in_use = *c.pod.uid && !strcmp(c.pod.uid, choice->uid);
-	c.trust = trust_in(choice->distrust, c.pod.uid);
-	c.pod.distrusted = c.trust < UINT_MAX;
+	struct pod_candidate c = candidate(choice, pod);
+	choice->seen += strcmp(pod->phase, "Succeeded") && strcmp(pod->phase, "Failed");
 	if (rule->ref->type == K8S_POD && !c.serves)
-		say_why(&choice->err, c.pod.name, phase, running);
-	if (!c.serves && !(c.in_use && running))
+		say_why(&choice->err, pod);
+	if (!c.serves && (!c.in_use || strcmp(pod->phase, "Running")))
 		return;
-	if (resolve_port(&c.pod, object, rule, &choice->err) && is_better(&c, &choice->best))
+	if (resolve_port(&c.pod.port, pod, rule, &choice->err) && is_better(&c, &choice->best))
 		choice->best = c;
 }
 
@@ -292,7 +319,7 @@ const struct k8s_pod *pod_chosen(const struct pod_choice *choice, struct err *e)
 	if (choice->err.kind)
 		err_set(e, choice->err.kind, choice->err.code, "%s", choice->err.text);
 	else if (choice->rule->ref->type == K8S_POD)
-		err_set(e, ERR_NOT_FOUND, 404, "pods \"%s\" not found", choice->rule->ref->name);
+		err_set(e, ERR_NOT_FOUND, 0, "pod not found");
 	else if (!choice->seen)
 		err_set(e, ERR_NOT_READY, 0, "no ready pod: service '%s' has no pods",
 			choice->rule->ref->name);

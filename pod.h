@@ -1,7 +1,7 @@
 /* Which pods and which port a service means, and which of its pods to take:
  * decided from the API's objects alone.
  *
- * No requests, no allocation.  Knows nothing of how the objects were got.
+ * No requests.  Knows nothing of how the objects were got.
  */
 #pragma once
 #include <stdbool.h>
@@ -13,8 +13,26 @@
 
 enum {
 	POD_PORT_NAME = 64,  /* IANA_SVC_NAME: 15 characters; custom ones are not longer */
+	POD_PHASE = 16,      /* "Succeeded" is the longest */
+	POD_TIME = 32,       /* RFC 3339 in UTC: order of text is order of time */
 	POD_DISTRUSTED = 16, /* the first of more is forgotten */
 };
+
+/* What is kept of a Pod object: a hundredth of it. */
+struct pod {
+	char name[K8S_NAME], uid[K8S_UID];
+	char created[POD_TIME], phase[POD_PHASE]; /* "" where they are not known */
+	bool ready, terminating, passes_half_close;
+	unsigned port_count;
+	struct pod_port {
+		uint16_t number;
+		bool tcp;
+		char name[POD_PORT_NAME];
+	} port[]; /* of its containers, then of its sidecars */
+};
+
+/* To be given to free(3).  NULL: the object is no pod that could be asked for. */
+struct pod *pod_read(const struct value *object);
 
 /* What is asked of a pod. */
 struct pod_rule {
@@ -59,11 +77,11 @@ struct pod_choice {
 		bool serves;        /* as it should; else: in use, going, but still Running */
 		unsigned trust;     /* the more the better */
 		bool in_use;
-		char created[32]; /* RFC 3339 in UTC: order of text is order of time */
+		char created[POD_TIME];
 	} best;
 };
 
-void pod_consider(struct pod_choice *choice, const struct value *pod);
+void pod_consider(struct pod_choice *choice, const struct pod *pod);
 
 /* The pod to take, or NULL: the one in use if it serves, else the newest that
  * does, distrusted ones last.  Where none does, *e says why; the one in use is

@@ -41,6 +41,7 @@ struct upgrade {
 	char key[WS_KEY_LEN + 1]; /* "" for SPDY */
 	struct buf in;            /* the head as it comes; then a refusal's body */
 	int status;               /* of a refusal whose body is being read */
+	unsigned wait_s;          /* that it asks for */
 	struct http_body body;
 	struct timer limit;
 };
@@ -189,6 +190,7 @@ static void finish_refused(struct upgrade *u)
 		return;
 	}
 	cluster_learn_transport(u->cluster, TRANSPORT_AUTO);
+	e.wait_s = u->wait_s;
 	u->err = e;
 	finish(u, NULL);
 }
@@ -210,6 +212,7 @@ static void read_refusal(struct upgrade *u, const uint8_t *p, size_t n)
 static void begin_refusal(struct upgrade *u, const struct http_head *head)
 {
 	u->status = head->status;
+	u->wait_s = http_retry_after(head);
 	http_body_begin(&u->body, head);
 	buf_eat(&u->in, buf_len(&u->in));
 	read_refusal(u, buf_data(&u->in), 0); /* a body of no bytes ends here */

@@ -153,7 +153,7 @@ def test_a_pod_by_name_that_is_terminating_is_not_begun_with(namespace, porter):
 
 
 @pytest.mark.parametrize("kind, words", [
-    ("service", 'services "web" not found'), ("pod", 'pods "web" not found')])
+    ("service", "service not found"), ("pod", "pod not found")])
 def test_what_does_not_exist_yet_is_served_once_it_does(namespace, porter, kind, words):
     port = porter.forward("one", namespace.name, "web", 80 if kind == "service" else 8080, type=kind)
     porter.start()

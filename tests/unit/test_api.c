@@ -1,5 +1,6 @@
 /* api.c with all below it, against a server that plays what it is told to. */
 #include "test_api.h"
+#include "http.h"
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -14,6 +15,16 @@ static struct {
 	char text[64];  /* of "text" in the body */
 	char order[64]; /* of the calls' owners */
 } Told;
+
+/* What a watch was told, in order: "begun|one|two|end|", "begun|end: why|". */
+static struct {
+	struct api_call *call;
+	struct buf story;
+	int status;
+	struct err err;
+	const char *cancel_at; /* cancelled by its owner when it is told of it */
+	bool drops;            /* the owner has been the last user of C, too */
+} Watch;
 
 static void on_answer(void *owner, const struct api_answer *a)
 {
@@ -52,6 +63,7 @@ static int start(void **state)
 {
 	(void)state;
 	memset(&Told, 0, sizeof Told);
+	memset(&Watch, 0, sizeof Watch);
 	server_start();
 	C = cluster_here();
 	return 0;
@@ -63,6 +75,7 @@ static int stop(void **state)
 	if (C)
 		cluster_drop(C);
 	server_stop();
+	buf_free(&Watch.story);
 	return 0;
 }
 
@@ -329,7 +342,7 @@ static void says_what_a_refusal_says(void **state)
 		{500, STATUS("a\\nb\\u001b[31m", "500"), ERR_SERVER, "a?b?[31m"},
 		{503, "upstream connect error", ERR_SERVER, "server answered with HTTP status 503"},
 		{403, "", ERR_FORBIDDEN, "server answered with HTTP status 403"},
-		{404, "{\"message\":\"not ours\"}", ERR_NOT_FOUND,
+		{404, "{\"message\":\"not ours\"}", ERR_PROTOCOL,
 			"server answered with HTTP status 404"},
 		{500, STATUS("", "500"), ERR_SERVER, "server answered with HTTP status 500"},
 		{302, "[]", ERR_PROTOCOL, "server answered with HTTP status 302"},
@@ -366,6 +379,371 @@ static void says_why_it_cannot_connect_in_the_clusters_name(void **state)
 	assert_int_equal(Told.err.kind, ERR_REFUSED);
 	assert_int_equal(Told.err.code, ECONNREFUSED);
 	assert_int_equal(Told.status, 0);
+}
+
+/* ---- watches ---- */
+
+#define LINE(text) "{\"text\":\"" text "\"}\n" /* 12 bytes and its text */
+#define REFUSAL(status, length, wish)                                                              \
+	"HTTP/1.1 " status " No\r\nContent-Length: " length "\r\nRetry-After: " wish "\r\n\r\n"
+
+static void note(const char *what, const char *more)
+{
+	buf_print(&Watch.story, "%s%s|", what, more);
+	if (Watch.cancel_at && !strcmp(Watch.cancel_at, what)) {
+		api_cancel(Watch.call);
+		if (Watch.drops) {
+			cluster_drop(C);
+			C = NULL;
+		}
+	}
+	loop_stop();
+}
+
+static void on_begun(void *owner)
+{
+	(void)owner;
+	note("begun", "");
+}
+
+static void on_line(void *owner, const struct value *event)
+{
+	const char *text = value_text(value_get(event, "text"));
+	(void)owner;
+	note(text ? text : "?", "");
+}
+
+static void on_end(void *owner, const struct api_answer *a)
+{
+	static const char Name[] = "cluster 'prod': ";
+	size_t n = strlen(Name);
+	(void)owner;
+	Watch.status = a->status;
+	Watch.err = a->err;
+	note(a->err.kind ? "end: " : "end", a->err.text + (strncmp(a->err.text, Name, n) ? 0 : n));
+}
+
+static bool has_ended(void)
+{
+	buf_put(&Watch.story, "", 1);
+	Watch.story.tail--;
+	return strstr((const char *)buf_data(&Watch.story), "end");
+}
+
+static bool has_begun(void)
+{
+	return buf_len(&Watch.story);
+}
+
+static void watch_for(int64_t limit_ms)
+{
+	static const struct api_watch_ops Ops = {on_begun, on_line, on_end};
+	buf_free(&Watch.story);
+	Watch.call = api_watch(C, "/api/w", limit_ms, &Ops, NULL);
+}
+
+static void watch(void)
+{
+	watch_for(PATIENCE_MS);
+}
+
+static void assert_story(const char *want)
+{
+	buf_put(&Watch.story, "", 1);
+	assert_string_equal((const char *)buf_data(&Watch.story), want);
+	buf_free(&Watch.story);
+}
+
+static void gives_out_lines_however_they_are_framed_and_cut(void **state)
+{
+	static const struct {
+		struct play play;
+		const char *want;
+	} Case[] = {
+		{{LINES LINE("a") LINE("b"), END}, "begun|a|b|end|"},
+		{{CHUNKED "d\r\n" LINE("a") "\r\n1a\r\n" LINE("b") LINE("c") "\r\n0\r\n\r\n", 0},
+			"begun|a|b|c|end|"},
+		{{CHUNKED "5\r\n{\"tex\r\n4\r\nt\":\"\r\n3\r\nyes\r\n1\r\n\"\r\n2\r\n}\n\r\n"
+			  "0\r\n\r\n",
+			 0},
+			"begun|yes|end|"},
+		{{CHUNKED "14\r\n" LINE("a") "{\"text\"\r\n13\r\n:\"b\"}\n" LINE(
+			  "c") "\r\n0\r\n\r\n",
+			 0},
+			"begun|a|b|c|end|"},
+		{{"HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n" LINE("a") LINE("b"), 0},
+			"begun|a|b|end|"},
+		{{CHUNKED "7\r\n{}\n[1]\n\r\n0\r\n\r\n", 0}, "begun|?|?|end|"},
+		{{CHUNKED "0\r\n\r\n", 0}, "begun|end|"},
+	};
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof Case / sizeof *Case; i++) {
+		struct play cut = Case[i / 2].play;
+		cut.how |= i & 1 ? BYTEWISE : 0;
+		play(&cut, 1);
+		watch();
+		run_until(has_ended);
+		assert_story(Case[i / 2].want);
+		assert_int_equal(Watch.status, 200);
+		run_until(all_closed);
+		assert_int_equal(Server.opened, i + 1);
+	}
+}
+
+static bool has_line(void)
+{
+	return buf_len(&Watch.story) > strlen("begun|");
+}
+
+static void tells_each_line_when_it_comes(void **state)
+{
+	(void)state;
+	PLAY({OK, 0}, {CHUNKED, 0});
+	get("/api");
+	watch();
+	run_until(has_begun);
+	assert_asked("1 /api|2 /api/w|"); /* on a connection of its own */
+	wait_quietly(QUIET_MS);
+	say(2, "19\r\n" LINE("a") "{\"text\":", 0);
+	run_until(has_line);
+	wait_quietly(QUIET_MS);
+	assert_int_equal(buf_len(&Watch.story), strlen("begun|a|"));
+	say(2, "\"b\"}\r\n1\r\n\n\r\n0\r\n\r\n", 0);
+	run_until(has_ended);
+	assert_story("begun|a|b|end|");
+}
+
+static void says_how_a_watch_was_cut(void **state)
+{
+	static const char Closed[] = "server closed the connection before its answer was whole";
+	static const struct {
+		struct play play;
+		enum err_kind kind;
+		const char *begin, *text; /* of the story, and of the error */
+	} Case[] = {
+		{{CHUNKED "d\r\n" LINE("a") "\r\n", END}, ERR_NETWORK, "begun|a|", Closed},
+		{{CHUNKED "d\r\n{\"text", END}, ERR_NETWORK, "begun|", Closed},
+		{{LINES LINE("a") "{\"text", END}, ERR_NETWORK, "begun|a|",
+			"watch ended in the middle of a line"},
+		{{CHUNKED "8\r\n{\"text\":\r\n0\r\n\r\n", 0}, ERR_NETWORK, "begun|",
+			"watch ended in the middle of a line"},
+		{{LINES LINE("a"), RESET}, ERR_NETWORK, "", ""}, /* may overtake the line */
+		{{LINES LINE("a") "no\n" LINE("b"), 0}, ERR_PROTOCOL, "begun|a|",
+			"watch sends a line that is not JSON: "},
+		{{LINES "\n", 0}, ERR_PROTOCOL, "begun|", "watch sends a line that is not JSON: "},
+		{{LINES "{\"text\":\"0123456789012345678901234567890123456789", 0}, ERR_PROTOCOL,
+			"begun|", "answer is longer than 32 bytes"},
+		{{CHUNKED "d\r\n" LINE("a") "\r\nx", 0}, ERR_PROTOCOL, "begun|a|",
+			"answer's chunks are malformed"},
+		{{"HTTP/2 200\r\n", 0}, ERR_PROTOCOL, "", "answer is not HTTP/1.1"},
+		{{"", END}, ERR_NETWORK, "", Closed},
+	};
+	char want[ERR_TEXT];
+	(void)state;
+	cluster_limit(C, &(struct api_limits){PATIENCE_MS, PATIENCE_MS, PATIENCE_MS, 32});
+	for (unsigned i = 0; i < sizeof Case / sizeof *Case; i++) {
+		play(&Case[i].play, 1);
+		watch();
+		run_until(has_ended);
+		snprintf(want, sizeof want, "%send: %s", Case[i].begin, Case[i].text);
+		if (*Case[i].text)
+			assert_memory_equal(buf_data(&Watch.story), want, strlen(want));
+		assert_int_equal(Watch.err.kind, Case[i].kind);
+		run_until(all_closed);
+		assert_int_equal(Server.opened, i + 1);
+	}
+}
+
+static void a_line_may_be_as_long_as_an_answer_and_there_may_be_many(void **state)
+{
+	(void)state;
+	cluster_limit(C, &(struct api_limits){PATIENCE_MS, PATIENCE_MS, PATIENCE_MS, 13});
+	PLAY({CHUNKED "d\r\n" LINE("a") "\r\nd\r\n" LINE("b") "\r\ne\r\n" LINE("cc") "\r\n",
+		BYTEWISE});
+	watch();
+	run_until(has_ended);
+	assert_story("begun|a|b|end: answer is longer than 13 bytes|");
+}
+
+static void a_refused_watch_is_told_as_a_refused_call(void **state)
+{
+	static const struct {
+		const char *text;
+		enum err_kind kind;
+		int status;
+		unsigned wait_s;
+		const char *want;
+	} Case[] = {
+		{REFUSAL("403", "32", "") "{\"kind\":\"Status\",\"message\":\"no\"}", ERR_FORBIDDEN,
+			403, 0, "end: no|"},
+		{REFUSAL("410", "3", "0") "{}\n", ERR_PROTOCOL, 410, 0,
+			"end: server answered with HTTP status 410|"},
+		{REFUSAL("429", "6", "7") "{}\n{}\n", ERR_THROTTLED, 429, 7,
+			"end: server answered with HTTP status 429|"},
+		{REFUSAL("503", "0", "99999"), ERR_SERVER, 503, HTTP_RETRY_MAX,
+			"end: server answered with HTTP status 503|"},
+		{REFUSAL("101", "0", "1"), ERR_PROTOCOL, 101, 1,
+			"end: server answered with HTTP status 101|"},
+	};
+	(void)state;
+	for (unsigned i = 0; i < sizeof Case / sizeof *Case; i++) {
+		PLAY({Case[i].text, 0});
+		watch();
+		run_until(has_ended);
+		assert_story(Case[i].want);
+		assert_int_equal(Watch.status, Case[i].status);
+		assert_int_equal(Watch.err.kind, Case[i].kind);
+		assert_int_equal(Watch.err.wait_s, Case[i].wait_s);
+		run_until(all_closed);
+	}
+}
+
+static void a_call_has_the_servers_wish_where_it_is_refused(void **state)
+{
+	(void)state;
+	PLAY({REFUSAL("429", "0", "12"), 0},
+		{"HTTP/1.1 200 OK\r\nRetry-After: 5\r\nContent-Length: 2\r\n\r\n[}", 0});
+	get("/api");
+	assert_int_equal(Told.err.wait_s, 12);
+	get("/api");
+	assert_int_equal(Told.err.kind, ERR_PROTOCOL);
+	assert_int_equal(Told.err.wait_s, 0);
+}
+
+static void a_watch_has_the_limit_of_a_call_for_its_head_then_its_own(void **state)
+{
+	static const struct {
+		const char *head;
+		int64_t lives_ms, dies_ms;
+		const char *want;
+	} Case[] = {
+		{NULL, 20000, 11000, "end: no answer in 30 s|"},
+		{"HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\n", 20000, 11000,
+			"end: no answer in 30 s|"},
+		{CHUNKED, 290000, 11000, "begun|end: no answer in 300 s|"},
+	};
+	(void)state;
+	cluster_limit(C, &(struct api_limits){PATIENCE_MS, PATIENCE_MS, PATIENCE_MS, 1000});
+	for (unsigned i = 0; i < sizeof Case / sizeof *Case; i++) {
+		PLAY({Case[i].head, 0});
+		watch_for(300000);
+		while (!Server.last.p || Server.plays)
+			loop_run();
+		wait_quietly(QUIET_MS);
+		skip_ms(Case[i].lives_ms);
+		assert_false(has_ended());
+		skip_ms(Case[i].dies_ms);
+		assert_story(Case[i].want);
+		assert_int_equal(Watch.err.kind, ERR_NETWORK);
+		run_until(all_closed);
+	}
+}
+
+static void drop_watch(struct api_call **call, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		api_cancel(call[i]);
+}
+
+static bool asked_all(void)
+{
+	return Server.opened && !Server.plays;
+}
+
+static void watches_and_calls_take_no_places_of_each_other(void **state)
+{
+	static const struct play Open[] = {
+		{LINES, 0}, {LINES, 0}, {LINES, 0}, {LINES, 0}, {LINES, 0}, {LINES, 0}, {OK, 0}};
+	struct api_call *watches[6], *calls[API_CALLS];
+	(void)state;
+	play(Open, 6);
+	for (unsigned i = 0; i < 6; i++) {
+		watch();
+		watches[i] = Watch.call;
+	}
+	run_until(asked_all);
+	play(Open + 6, 1);
+	get("/api");
+	assert_int_equal(Told.status, 200);
+	drop_watch(watches, 6);
+	PLAY({NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0});
+	for (unsigned i = 0; i < API_CALLS; i++)
+		calls[i] = api_get(C, "/api", on_answer, NULL);
+	run_until(asked_all);
+	PLAY({LINES, 0});
+	watch();
+	run_until(has_begun);
+	api_cancel(Watch.call);
+	drop_watch(calls, API_CALLS);
+}
+
+static void a_watch_may_be_cancelled_at_any_time(void **state)
+{
+	static const char *const At[] = {"begun", "a", "b"};
+	static const char *const Want[] = {"begun|", "begun|a|", "begun|a|b|"};
+	(void)state;
+	watch(); /* before it has begun */
+	api_cancel(Watch.call);
+	PLAY({NULL, 0});
+	watch();
+	run_until(asked_all);
+	api_cancel(Watch.call);
+	for (unsigned i = 0; i < 3; i++) {
+		Watch.cancel_at = At[i];
+		PLAY({LINES LINE("a") LINE("b") LINE("c"), END});
+		watch();
+		run_until(has_begun);
+		run_until(all_closed);
+		assert_story(Want[i]);
+	}
+}
+
+static void a_watch_outlives_its_owners_use_of_the_cluster(void **state)
+{
+	(void)state;
+	PLAY({LINES, 0}, {LINES LINE("a") LINE("b"), 0});
+	watch();
+	run_until(has_begun);
+	cluster_drop(C);
+	say(1, LINE("a"), END);
+	run_until(has_ended);
+	assert_story("begun|a|end|");
+	run_until(all_closed);
+	C = cluster_here();
+	Watch.cancel_at = "a";
+	Watch.drops = true;
+	watch();
+	run_until(has_begun);
+	run_until(all_closed);
+	assert_story("begun|a|");
+	assert_null(C);
+}
+
+static void a_watch_that_cannot_ask_is_told_so_from_the_loop(void **state)
+{
+	static const struct api_watch_ops Ops = {on_begun, on_line, on_end};
+	(void)state;
+	Watch.call = api_watch(C, "/a b", PATIENCE_MS, &Ops, NULL);
+	assert_false(has_begun());
+	run_until(has_ended);
+	assert_story("end: '/a b' is no path|");
+	assert_int_equal(Server.opened, 0);
+}
+
+/* ---- turns ---- */
+
+static void turns_are_apart_and_none_is_owed_after_a_quiet_time(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		for (int64_t turn = 0; turn < 100; turn++)
+			assert_int_equal(cluster_turn(C), turn * API_TURN_MS);
+		skip_ms(100 * API_TURN_MS);
+	}
+	cluster_turn(C);
+	struct cluster *other = cluster_here();
+	assert_int_equal(cluster_turn(other), 0);
+	cluster_drop(other);
 }
 
 /* ---- without a connection ---- */
@@ -448,6 +826,18 @@ int main(void)
 		BETWEEN(a_cluster_may_be_dropped_before_and_in_a_call),
 		BETWEEN(says_what_a_refusal_says),
 		BETWEEN(says_why_it_cannot_connect_in_the_clusters_name),
+		BETWEEN(gives_out_lines_however_they_are_framed_and_cut),
+		BETWEEN(tells_each_line_when_it_comes),
+		BETWEEN(says_how_a_watch_was_cut),
+		BETWEEN(a_line_may_be_as_long_as_an_answer_and_there_may_be_many),
+		BETWEEN(a_refused_watch_is_told_as_a_refused_call),
+		BETWEEN(a_call_has_the_servers_wish_where_it_is_refused),
+		BETWEEN(a_watch_has_the_limit_of_a_call_for_its_head_then_its_own),
+		BETWEEN(watches_and_calls_take_no_places_of_each_other),
+		BETWEEN(a_watch_may_be_cancelled_at_any_time),
+		BETWEEN(a_watch_outlives_its_owners_use_of_the_cluster),
+		BETWEEN(a_watch_that_cannot_ask_is_told_so_from_the_loop),
+		BETWEEN(turns_are_apart_and_none_is_owed_after_a_quiet_time),
 		BETWEEN(makes_no_connection_without_a_credential_or_a_path),
 		BETWEEN(names_the_host_as_the_url_does),
 		BETWEEN(refuses_certificates_in_the_clusters_name),

@@ -21,7 +21,7 @@
 #include "loop.h"
 #include "mem.h"
 
-enum { PATIENCE_MS = 30000, SESSIONS = 16 };
+enum { PATIENCE_MS = 30000, QUIET_MS = 20, SESSIONS = 128 };
 
 enum play_how {
 	BYTEWISE = 1, /* one byte a round */
@@ -52,6 +52,10 @@ static struct {
 	struct buf log;  /* "1 /api/v1/a|": the session's number and the path */
 	struct buf last; /* the last request, whole */
 } Server;
+
+/* Heads of answers that go on: the body is by chunks, or ends with the connection. */
+#define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define LINES   "HTTP/1.1 200 OK\r\n\r\n"
 
 /* A test between start() and stop(). */
 #define BETWEEN(test) cmocka_unit_test_setup_teardown(test, start, stop)
@@ -114,6 +118,15 @@ static inline void session_answer(struct session *s)
 	s->how = play->how;
 	if (play->text)
 		buf_put(&s->out, play->text, strlen(play->text));
+	session_write(s);
+}
+
+/* More of the answer that the session of that number (from 1) is at. */
+static inline void say(unsigned number, const char *text, enum play_how how)
+{
+	struct session *s = &Server.session[number - 1];
+	s->how = how;
+	buf_put(&s->out, text, strlen(text));
 	session_write(s);
 }
 
@@ -195,6 +208,24 @@ static inline void run_until(bool (*done)(void))
 	if (!done())
 		fail_msg("nothing came of it; asked so far: %.*s", (int)buf_len(&Server.log),
 			(const char *)buf_data(&Server.log));
+}
+
+/* The clock jumps; the timers that have become due are called. */
+static inline void skip_ms(int64_t ms)
+{
+	struct task round = {.on = on_round};
+	loop_clock_skip(ms);
+	task_post(&round);
+	loop_run();
+}
+
+/* Time for what should not happen. */
+static inline void wait_quietly(int64_t ms)
+{
+	struct timer quiet = {.on = on_patience};
+	timer_after(&quiet, ms);
+	while (timer_is_set(&quiet))
+		loop_run();
 }
 
 static inline bool all_closed(void)

@@ -165,6 +165,60 @@ static void finds_fields_and_tokens_in_any_case(void **state)
 	assert_false(http_has_token(&head, "Connection", "close"));
 }
 
+static void reads_the_seconds_a_server_wants_us_to_wait(void **state)
+{
+	static const struct {
+		const char *field;
+		unsigned seconds;
+	} Case[] = {
+		{"Retry-After: 1\r\n", 1},
+		{"retry-after:\t120 \r\n", 120},
+		{"Retry-After: 007\r\n", 7},
+		{"Retry-After: 3600\r\n", 3600},
+		{"Retry-After: 3601\r\n", HTTP_RETRY_MAX},
+		{"Retry-After: 99999999999999999999999999\r\n", HTTP_RETRY_MAX},
+		{"Retry-After: 4294967297\r\n", HTTP_RETRY_MAX},
+		{"Retry-After: 5\r\nRetry-After: 6\r\n", 5},
+		{"", 0},
+		{"Retry-After:\r\n", 0},
+		{"Retry-After: 0\r\n", 0},
+		{"Retry-After: -1\r\n", 0},
+		{"Retry-After: 1.5\r\n", 0},
+		{"Retry-After: 5 s\r\n", 0},
+		{"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n", 0},
+		{"X-Retry-After: 1\r\n", 0},
+	};
+	char text[256];
+	struct http_head head;
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
+		snprintf(text, sizeof text, "HTTP/1.1 429 No\r\n%s\r\n", Case[i].field);
+		assert_int_equal(read_head(&head, text), strlen(text));
+		assert_int_equal(http_retry_after(&head), Case[i].seconds);
+	}
+}
+
+static void encodes_all_but_unreserved_characters(void **state)
+{
+	static const char *const Case[][2] = {
+		{"", ""},
+		{"web-1.shop_x~Y", "web-1.shop_x~Y"},
+		{"a/b=c,d&e+f", "a%2Fb%3Dc%2Cd%26e%2Bf"},
+		{"100% \"\r\n", "100%25%20%22%0D%0A"},
+		{"\xc3\xa4\xff\x7f\x01", "%C3%A4%FF%7F%01"},
+		{"0189AZaz@[`{/:", "0189AZaz%40%5B%60%7B%2F%3A"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
+		struct buf out = {0};
+		buf_print(&out, "?");
+		http_put_encoded(&out, Case[i][0]);
+		buf_put(&out, "", 1);
+		assert_string_equal((const char *)buf_data(&out) + 1, Case[i][1]);
+		buf_free(&out);
+	}
+}
+
 /* What a body says: its bytes, then '.' for its end, '!' if it is malformed,
  * '~' if it ended with the connection, '?' if that cut it. */
 struct story {
@@ -330,6 +384,8 @@ int main(void)
 		cmocka_unit_test(takes_heads_up_to_its_limits),
 		cmocka_unit_test(leaves_what_is_behind_a_head_alone),
 		cmocka_unit_test(finds_fields_and_tokens_in_any_case),
+		cmocka_unit_test(reads_the_seconds_a_server_wants_us_to_wait),
+		cmocka_unit_test(encodes_all_but_unreserved_characters),
 		cmocka_unit_test(reads_bodies_however_they_are_cut),
 		cmocka_unit_test(has_no_body_where_http_has_none),
 		cmocka_unit_test(refuses_chunks_that_are_not_whole_or_not_numbers),

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
@@ -154,6 +155,14 @@ struct given {
 	const char *want; /* "name:port", "-" for none, and the error's text */
 };
 
+static void consider(struct pod_choice *choice, const struct value *object)
+{
+	struct pod *pod = pod_read(object);
+	if (pod)
+		pod_consider(choice, pod);
+	free(pod);
+}
+
 static void assert_chosen(const struct given *g)
 {
 	char pods[4096], got[1024], chosen[300] = "-";
@@ -169,7 +178,7 @@ static void assert_chosen(const struct given *g)
 	struct pod_choice choice = {
 		.rule = &rule, .uid = g->in_use ? g->in_use : "", .distrust = &distrust};
 	for (const struct value *p = value_first(doc.root); p; p = value_next(doc.root, p))
-		pod_consider(&choice, p);
+		consider(&choice, p);
 	struct err e = {0};
 	const struct k8s_pod *pod = pod_chosen(&choice, &e);
 	if (pod)
@@ -236,7 +245,7 @@ static void says_why_there_is_none(void **state)
 			.want = "- no ready pod: 0 of 3 ready"},
 		{.pods = POD("a", "01", "", "Succeeded", "False", ""),
 			.want = "- no ready pod: service 'web' has no pods"},
-		{.type = K8S_POD, .pods = "", .want = "- pods \"web\" not found"},
+		{.type = K8S_POD, .pods = "", .want = "- pod not found"},
 		{.type = K8S_POD,
 			.pods = POD("web", "01", "", "Pending", "False", ""),
 			.want = "- pod 'web' is not running: its phase is Pending"},
@@ -352,7 +361,6 @@ static void forgets_the_first_of_too_many_distrusted(void **state)
 	assert_true(pod_distrust(&d, "u-0"));
 }
 
-/* Names go into paths: what is no name is no pod. */
 static void knows_which_runtimes_pass_a_half_close(void **state)
 {
 	static const struct {
@@ -378,7 +386,7 @@ static void knows_which_runtimes_pass_a_half_close(void **state)
 			"\"status\":{\"phase\":\"Running\",\"containerStatuses\":%s}}",
 			Case[i].statuses);
 		struct document doc = parse(text);
-		pod_consider(&choice, doc.root);
+		consider(&choice, doc.root);
 		const struct k8s_pod *pod = pod_chosen(&choice, &e);
 		assert_non_null(pod);
 		assert_int_equal(pod->passes_half_close, Case[i].passes);
@@ -386,6 +394,76 @@ static void knows_which_runtimes_pass_a_half_close(void **state)
 	}
 }
 
+/* "UID PHASE, ready, terminating: NUMBER/NAME NUMBER/NAME/udp". */
+static void put_pod(char *out, size_t size, const struct pod *pod)
+{
+	int n = snprintf(out, size, "%s %s%s%s:", pod->uid, pod->phase, pod->ready ? ", ready" : "",
+		pod->terminating ? ", terminating" : "");
+	for (unsigned i = 0; i < pod->port_count; i++)
+		n += snprintf(out + n, size - (size_t)n, " %u/%s%s", pod->port[i].number,
+			pod->port[i].name, pod->port[i].tcp ? "" : "/udp");
+}
+
+static void reads_of_a_pod_what_is_asked_of_it(void **state)
+{
+	static const struct {
+		const char *spec, *status, *want;
+	} Case[] = {
+		{"{}", "{}", "u :"},
+		{"7", "[]", "u :"},
+		{"{}",
+			"{\"phase\":\"Running\",\"conditions\":[{\"type\":\"Initialized\"},"
+			"{\"type\":\"Ready\",\"status\":\"True\"}]}",
+			"u Running, ready:"},
+		{"{}",
+			"{\"phase\":\"Unknown-and-long\",\"conditions\":[{\"type\":\"Ready\","
+			"\"status\":\"true\"},{\"type\":\"Ready\",\"status\":\"True\"}]}",
+			"u :"},
+		/* sidecars behind all containers, other init containers not at all */
+		{"{\"initContainers\":[{\"restartPolicy\":\"Always\",\"ports\":["
+		 "{\"containerPort\":5,\"name\":\"e\"}]},{\"ports\":[{\"containerPort\":6}]}],"
+		 "\"containers\":[{\"ports\":[{\"containerPort\":1,\"name\":\"a\"},"
+		 "{\"containerPort\":2,\"name\":\"b\",\"protocol\":\"UDP\"}]},{},"
+		 "{\"ports\":[{\"containerPort\":3,\"protocol\":\"TCP\"}]}]}",
+			"{}", "u : 1/a 2/b/udp 3/ 5/e"},
+		{"{\"containers\":[{\"ports\":[{\"containerPort\":0},{\"containerPort\":65535},"
+		 "{\"containerPort\":65536},{\"containerPort\":-1},{\"containerPort\":\"x\"},"
+		 "{\"containerPort\":4294967297},{},7,{\"containerPort\":1,\"name\":[],"
+		 "\"protocol\":3}]},null,{\"ports\":{}}]}",
+			"{}", "u : 65535/ 1//udp"},
+	};
+	char text[1024], got[256];
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
+		snprintf(text, sizeof text,
+			"{\"metadata\":{\"name\":\"web\",\"uid\":\"u\"},\"spec\":%s,\"status\":%s}",
+			Case[i].spec, Case[i].status);
+		struct document doc = parse(text);
+		struct pod *pod = pod_read(doc.root);
+		document_free(&doc); /* nothing of it is in use */
+		assert_non_null(pod);
+		assert_string_equal(pod->name, "web");
+		put_pod(got, sizeof got, pod);
+		assert_string_equal(got, Case[i].want);
+		free(pod);
+	}
+}
+
+static void knows_a_pod_that_is_terminating(void **state)
+{
+	struct document doc =
+		parse("{\"metadata\":{\"name\":\"web\",\"deletionTimestamp\":"
+		      "\"2026-01-01T00:00:00Z\"},\"status\":{\"phase\":\"Running\"}}");
+	char got[64];
+	(void)state;
+	struct pod *pod = pod_read(doc.root);
+	put_pod(got, sizeof got, pod);
+	assert_string_equal(got, " Running, terminating:");
+	free(pod);
+	document_free(&doc);
+}
+
+/* Names go into paths: what is no name is no pod. */
 static void passes_over_what_is_no_pod(void **state)
 {
 	static const char *const Odd[] = {
@@ -422,6 +500,8 @@ int main(void)
 		cmocka_unit_test(takes_distrusted_ones_last_the_first_noted_first),
 		cmocka_unit_test(forgets_the_first_of_too_many_distrusted),
 		cmocka_unit_test(knows_which_runtimes_pass_a_half_close),
+		cmocka_unit_test(reads_of_a_pod_what_is_asked_of_it),
+		cmocka_unit_test(knows_a_pod_that_is_terminating),
 		cmocka_unit_test(passes_over_what_is_no_pod),
 	};
 	return cmocka_run_group_tests_name("pod", tests, NULL, NULL);

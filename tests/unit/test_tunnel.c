@@ -1148,7 +1148,7 @@ static void says_why_it_never_opened(void **state)
 	tunnel_ping(T);
 	run_until(is_gone);
 	assert_string_equal(Told.story, "gone");
-	assert_int_equal(tunnel_error(T)->kind, ERR_NOT_FOUND);
+	assert_int_equal(tunnel_error(T)->kind, ERR_PROTOCOL);
 }
 
 static void tells_its_channels_when_it_is_closed(void **state)
@@ -1316,7 +1316,7 @@ static void says_that_a_v4_channel_never_opened(void **state)
 	run_until(is_gone);
 	assert_string_equal(A.story, "end");
 	assert_int_equal(A.how, CHANNEL_UNOPENED);
-	assert_int_equal(A.err.kind, ERR_NOT_FOUND);
+	assert_int_equal(A.err.kind, ERR_PROTOCOL);
 }
 
 static int set_up(void **state)

@@ -315,7 +315,8 @@ static void does_not_wait_for_ever(void **state)
 	assert_int_equal(Told.calls, 0);
 	loop_clock_skip(API_CONNECT_MS + UPGRADE_LIMIT_MS);
 	run_until(is_told);
-	assert_int_equal(Told.err.kind, ERR_NOT_FOUND);
+	assert_int_equal(Told.err.kind, ERR_PROTOCOL); /* whose words they are is not known */
+	assert_int_equal(Told.err.code, 404);
 }
 
 static void does_not_read_a_refusal_without_end(void **state)
@@ -439,7 +440,9 @@ static void does_not_fall_back_where_the_pod_or_the_user_is_refused(void **state
 		enum err_kind kind;
 	} Final[] = {
 		{"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", ERR_UNAUTHORIZED},
-		{"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", ERR_NOT_FOUND},
+		{"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", ERR_PROTOCOL},
+		{"HTTP/1.1 404 Not Found\r\nContent-Length: 39\r\n\r\n" STATUS("not found"),
+			ERR_NOT_FOUND},
 		{"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n", ERR_THROTTLED},
 		{"HTTP/1.1 500 Oops\r\nContent-Length: 41\r\n\r\n" STATUS("not running"),
 			ERR_SERVER},
