@@ -561,14 +561,32 @@ void channels_got_v4_end(struct tunnel *t)
 		end_channel(c, CHANNEL_ENDED, NULL);
 }
 
+static struct channel *oldest_unanswered(const struct tunnel *t)
+{
+	struct channel *oldest = NULL;
+	for (int i = 0; i < CHANNEL_BUCKETS; i++)
+		for (struct channel *c = t->bucket[i]; c; c = c->next)
+			if (!c->replied && (!oldest || c->opened_ms < oldest->opened_ms))
+				oldest = c;
+	return oldest;
+}
+
 int64_t channels_oldest_unanswered(const struct tunnel *t)
 {
-	int64_t oldest = 0;
-	for (int i = 0; i < CHANNEL_BUCKETS; i++)
-		for (const struct channel *c = t->bucket[i]; c; c = c->next)
-			if (!c->replied && (!oldest || c->opened_ms < oldest))
-				oldest = c->opened_ms;
-	return oldest;
+	const struct channel *oldest = oldest_unanswered(t);
+	return oldest ? oldest->opened_ms : 0;
+}
+
+/* It may have reached the application all the same: it cannot be opened again elsewhere. */
+void channels_give_up(struct tunnel *t, int64_t until_ms)
+{
+	struct err e = {0};
+	err_set(&e, ERR_NETWORK, 0, "no answer to a new connection for %d s",
+		TUNNEL_DEAD_MS / 1000);
+	for (struct channel *c; (c = oldest_unanswered(t)) && c->opened_ms <= until_ms;) {
+		reset_both(c);
+		end_channel(c, CHANNEL_BROKE, &e);
+	}
 }
 
 void channels_end_all(struct tunnel *t, enum channel_how how, const struct err *e)
@@ -581,6 +599,11 @@ void channels_end_all(struct tunnel *t, enum channel_how how, const struct err *
 const char *channel_pod(const struct channel *c)
 {
 	return c->tunnel->pod;
+}
+
+const char *channel_uid(const struct channel *c)
+{
+	return c->tunnel->uid;
 }
 
 static void put_open(struct channel *c, uint16_t port)

@@ -40,7 +40,7 @@ struct tunnel {
 	void (*on)(void *owner, struct tunnel *t, enum tunnel_event);
 	void *owner;
 	struct cluster *cluster;
-	char *pod;
+	char *pod, *uid;
 	struct upgrade *upgrade; /* until it is ready */
 	struct conn *conn;
 	enum transport transport; /* AUTO: not known before it is ready */
@@ -57,7 +57,7 @@ struct tunnel {
 	unsigned fences;        /* set of enum fence */
 	uint32_t ping_id;
 	int64_t ping_ms; /* when the ping under way was sent; 0: none is */
-	int64_t round_trip_ms;
+	int64_t round_trip_ms, answered_ms;
 	int64_t sent_ms;     /* when data was first sent since we last heard; 0: none was */
 	int64_t blocked_ms;  /* since when the server has not taken what we send; 0: it does */
 	int64_t resumed_ms;  /* when we last began to read again, or it did */
@@ -108,3 +108,6 @@ void channels_end_all(struct tunnel *t, enum channel_how how, const struct err *
 
 /* When the oldest stream without a reply was opened; 0: all have one. */
 int64_t channels_oldest_unanswered(const struct tunnel *t);
+
+/* Ends those without a reply that were opened at `until_ms` or before. */
+void channels_give_up(struct tunnel *t, int64_t until_ms);

@@ -100,21 +100,31 @@ static int64_t sooner(int64_t a, int64_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
+/* Since when the oldest of the new streams could have been answered; 0: all were. */
+static int64_t asked_ms(const struct tunnel *t)
+{
+	int64_t asked = channels_oldest_unanswered(t);
+	return asked && asked < t->resumed_ms ? t->resumed_ms : asked;
+}
+
 /* Sets and lifts fences by what is overdue; returns when the next thing will
  * be, 0: nothing. */
 static int64_t judge_replies(struct tunnel *t)
 {
-	int64_t asked = channels_oldest_unanswered(t);
+	int64_t now = loop_now();
+	if (asked_ms(t) && asked_ms(t) + TUNNEL_DEAD_MS <= now)
+		channels_give_up(t, now - TUNNEL_DEAD_MS);
+	int64_t asked = asked_ms(t);
 	if (!asked)
 		return 0;
-	if (asked < t->resumed_ms)
-		asked = t->resumed_ms;
-	if (asked + TUNNEL_FENCE_MS > loop_now())
+	if (asked + TUNNEL_FENCE_MS > now)
 		return asked + TUNNEL_FENCE_MS;
 	tunnel_set_fence(t, FENCE_REPLY, true);
-	return 0;
+	return asked + TUNNEL_DEAD_MS;
 }
 
+/* One lost pong kills nothing: where something else was heard, another ping tells
+ * whether the way is still there. */
 static int64_t judge_ping(struct tunnel *t)
 {
 	int64_t now = loop_now();
@@ -123,11 +133,14 @@ static int64_t judge_ping(struct tunnel *t)
 	if (t->ping_ms + TUNNEL_FENCE_MS > now)
 		return t->ping_ms + TUNNEL_FENCE_MS;
 	tunnel_set_fence(t, FENCE_PING, true);
+	if (conn_heard_ms(t->conn) > t->ping_ms) {
+		t->ping_ms = 0;
+		tunnel_ping(t);
+		return now + TUNNEL_FENCE_MS;
+	}
 	if (t->ping_ms + TUNNEL_DEAD_MS > now)
 		return t->ping_ms + TUNNEL_DEAD_MS;
-	if (conn_heard_ms(t->conn) <= t->ping_ms)
-		err_set(&t->err, ERR_NETWORK, 0, "no answer for %d s", TUNNEL_DEAD_MS / 1000);
-	t->ping_ms = 0; /* one lost pong kills nothing */
+	err_set(&t->err, ERR_NETWORK, 0, "no answer for %d s", TUNNEL_DEAD_MS / 1000);
 	return 0;
 }
 
@@ -160,8 +173,9 @@ static void judge(struct timer *timer)
 		return;
 	}
 	int64_t next = judge_sending(t);
-	next = sooner(next, judge_replies(t));
 	next = sooner(next, judge_ping(t));
+	if (!t->err.kind)
+		next = sooner(next, judge_replies(t));
 	if (t->blocked_ms)
 		next = sooner(next, t->blocked_ms + TUNNEL_BLOCKED_MS);
 	if (t->err.kind)
@@ -203,11 +217,21 @@ void tunnel_ping(struct tunnel *t)
 	tunnel_judge_later(t);
 }
 
+void tunnel_doubt(struct tunnel *t)
+{
+	if (!t->conn)
+		return;
+	t->ping_ms = 0;
+	tunnel_set_fence(t, FENCE_PING, true);
+	tunnel_ping(t);
+}
+
 static void got_pong(struct tunnel *t)
 {
 	if (t->ping_ms)
 		t->round_trip_ms = loop_now() - t->ping_ms;
 	t->ping_ms = 0;
+	t->answered_ms = loop_now();
 	tunnel_set_fence(t, FENCE_PING, false);
 }
 
@@ -419,6 +443,7 @@ static void on_upgraded(void *owner, struct conn *conn, const struct err *e)
 	}
 	t->conn = conn;
 	t->transport = cluster_transport(t->cluster);
+	t->answered_ms = loop_now();
 	conn_pass(conn, on_conn, t);
 	t->on(t->owner, t, TUNNEL_READY);
 	channels_serve_waiting(t);
@@ -436,6 +461,7 @@ struct tunnel *tunnel_open(const struct upgrade_spec *spec,
 		.transport = cluster_transport(spec->cluster),
 		.v4_skip = {2, 2},
 		.pod = mem_dup(spec->pod),
+		.uid = mem_dup(spec->uid ? spec->uid : ""),
 		.next_stream = 1,
 		.last_waiting = &t->waiting,
 		.round_trip_ms = -1,
@@ -451,6 +477,7 @@ static void free_tunnel(void *p)
 	struct tunnel *t = p;
 	cluster_drop(t->cluster);
 	free(t->pod);
+	free(t->uid);
 	free(t);
 }
 
@@ -495,6 +522,11 @@ bool tunnel_is_stalled(const struct tunnel *t)
 	return t->paused || (t->blocked_ms && t->blocked_ms + TUNNEL_BLOCKED_MS <= loop_now());
 }
 
+bool tunnel_is_silent(const struct tunnel *t)
+{
+	return t->fences & (FENCE_PING | FENCE_REPLY);
+}
+
 unsigned tunnel_channels(const struct tunnel *t)
 {
 	return t->channels;
@@ -503,6 +535,11 @@ unsigned tunnel_channels(const struct tunnel *t)
 int64_t tunnel_round_trip_ms(const struct tunnel *t)
 {
 	return t->round_trip_ms;
+}
+
+int64_t tunnel_answered_ms(const struct tunnel *t)
+{
+	return t->answered_ms;
 }
 
 const struct err *tunnel_error(const struct tunnel *t)

@@ -18,7 +18,7 @@ struct channel;
 
 enum {
 	TUNNEL_FENCE_MS = 5000, /* a ping or a new stream unanswered: no new channels */
-	TUNNEL_DEAD_MS = 15000, /* nothing at all heard after a ping: given up */
+	TUNNEL_DEAD_MS = 15000, /* nothing at all heard after a ping: given up; a new stream, too */
 	TUNNEL_QUEUE = 1 << 20, /* bytes that one stalled client of a shared tunnel may queue */
 	TUNNEL_QUEUE_ALL = 64 << 20, /* the same for the whole process */
 	TUNNEL_STALL_MS = 10000,     /* how long it may then hold up the others */
@@ -48,16 +48,21 @@ void tunnel_fence(struct tunnel *t);
 /* Sends a ping, unless one is under way (also done by itself, when data has been
  * sent for TUNNEL_FENCE_MS and nothing came): a SPDY one, which the pod's container
  * runtime answers, and a WebSocket one, which the API server answers.  The
- * first unanswered for TUNNEL_FENCE_MS fences the tunnel until one is answered;
- * silence for TUNNEL_DEAD_MS ends it. */
+ * first unanswered for TUNNEL_FENCE_MS fences the tunnel until one is answered, and is
+ * sent again where something else was heard; silence for TUNNEL_DEAD_MS ends it. */
 void tunnel_ping(struct tunnel *t);
+
+/* It may be dead without our knowing: fenced until a new ping is answered. */
+void tunnel_doubt(struct tunnel *t);
 
 bool tunnel_is_ready(const struct tunnel *t);   /* open, whether fenced or not */
 bool tunnel_is_usable(const struct tunnel *t);  /* not fenced, and ready where it need be */
 bool tunnel_is_blocked(const struct tunnel *t); /* the server takes nothing, for now */
 bool tunnel_is_stalled(const struct tunnel *t); /* held up by a client or by the server */
+bool tunnel_is_silent(const struct tunnel *t);  /* fenced: what was asked is not answered */
 unsigned tunnel_channels(const struct tunnel *t);
 int64_t tunnel_round_trip_ms(const struct tunnel *t); /* of the last ping; -1: none yet */
+int64_t tunnel_answered_ms(const struct tunnel *t);   /* when it last proved to be well */
 const struct err *tunnel_error(const struct tunnel *t);
 
 /* ---- channels ---- */
@@ -109,3 +114,4 @@ void channel_abort(struct channel *c);
 
 /* The name of the pod at the far end. */
 const char *channel_pod(const struct channel *c);
+const char *channel_uid(const struct channel *c); /* the pod's, as the tunnel was opened for it */

@@ -14,7 +14,8 @@ struct upgrade;
 struct upgrade_spec {
 	struct cluster *cluster;
 	const char *namespace, *pod;
-	uint16_t port; /* goes into the URL; SPDY names it again for each stream */
+	const char *uid; /* of the pod, or NULL: for those who ask the tunnel */
+	uint16_t port;   /* goes into the URL; SPDY names it again for each stream */
 };
 
 /* Starts one, by cluster_transport(); where that is TRANSPORT_AUTO, WebSocket is

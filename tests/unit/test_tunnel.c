@@ -850,25 +850,41 @@ static void is_dead_when_nothing_is_heard_after_a_ping(void **state)
 }
 
 /* Any byte is a sign of life; but new channels want an answer. */
-static void is_not_dead_for_a_lost_pong(void **state)
+/* The API server answers its ping, the pod's node does not. */
+static void lose_a_pong(void)
 {
-	(void)state;
 	tunnel_ping(T);
 	settle();
-	loop_skip(TUNNEL_FENCE_MS);
+	loop_skip(TUNNEL_FENCE_MS - 1000);
 	far_frame(0x80 | WS_PONG, "", 0);
 	far_look();
 	settle();
-	loop_skip(TUNNEL_DEAD_MS);
+	buf_free(&Far.said);
+	loop_skip(1000);
 	assert_true(tunnel_is_ready(T));
 	assert_false(tunnel_is_usable(T));
-	buf_free(&Far.said);
-	tunnel_ping(T);
-	expect_said("ping 3|ws-ping|");
+	expect_said("ping 3|ws-ping|"); /* by itself */
+}
+
+static void is_not_dead_for_a_lost_pong(void **state)
+{
+	(void)state;
+	lose_a_pong();
 	far_ping(3);
 	far_look();
 	settle();
 	assert_true(tunnel_is_usable(T));
+	loop_skip(TUNNEL_DEAD_MS);
+	assert_true(tunnel_is_ready(T));
+}
+
+static void is_dead_when_nothing_is_heard_after_another_ping_either(void **state)
+{
+	(void)state;
+	lose_a_pong();
+	loop_skip(TUNNEL_DEAD_MS);
+	run_until(is_gone);
+	assert_string_equal(tunnel_error(T)->text, "no answer for 15 s");
 }
 
 static void fences_until_new_streams_are_answered(void **state)
@@ -893,6 +909,32 @@ static void fences_until_new_streams_are_answered(void **state)
 	assert_int_equal(Told.changed, 2);
 	loop_skip(TUNNEL_DEAD_MS);
 	assert_true(tunnel_is_usable(T));
+}
+
+static void gives_up_new_streams_that_are_never_answered(void **state)
+{
+	(void)state;
+	open_channel(&A, 80);
+	settle();
+	loop_skip(TUNNEL_FENCE_MS - 2000);
+	open_channel(&B, 80);
+	settle();
+	loop_skip(TUNNEL_DEAD_MS - TUNNEL_FENCE_MS);
+	assert_string_equal(A.story, "");
+	buf_free(&Far.said);
+	loop_skip(2000);
+	run_until(a_has_ended);
+	assert_int_equal(A.how, CHANNEL_BROKE);
+	assert_string_equal(A.err.text, "no answer to a new connection for 15 s");
+	expect_said("reset 3|reset 1|");
+	assert_false(tunnel_is_usable(T));
+	assert_string_equal(B.story, "");
+	far_reply(5);
+	far_look();
+	settle();
+	assert_true(tunnel_is_usable(T));
+	loop_skip(TUNNEL_DEAD_MS);
+	assert_string_equal(B.story, "");
 }
 
 /* ---- those who do not read ---- */
@@ -1366,7 +1408,9 @@ static const struct CMUnitTest Tests[] = {
 	TEST(fences_until_a_ping_is_answered),
 	TEST(is_dead_when_nothing_is_heard_after_a_ping),
 	TEST(is_not_dead_for_a_lost_pong),
+	TEST(is_dead_when_nothing_is_heard_after_another_ping_either),
 	TEST(fences_until_new_streams_are_answered),
+	TEST(gives_up_new_streams_that_are_never_answered),
 	TEST(stops_reading_for_a_lonely_client_as_long_as_it_takes),
 	TEST(does_not_judge_by_a_time_in_which_it_did_not_read),
 	TEST(lets_a_stalled_client_queue_beside_others),
