@@ -53,12 +53,13 @@ struct client {
 	bool finished;          /* nothing more will come for it from its channel */
 	bool shut;              /* we have sent our FIN */
 	bool by_client;         /* the client broke it off */
-	int64_t hold_ms;
+	int64_t hold_ms;        /* what is left of the time that it may be held */
 	struct err err;
 	enum channel_how how;
 	uint64_t up, down;
 	int64_t since_ms, heard_ms;
 	char pod[254];
+	char uid[K8S_UID]; /* that pod's */
 };
 
 static void set_state(struct client *c, enum state state)
@@ -358,6 +359,20 @@ static void on_finished(void *owner)
 	shut_when_flushed(c);
 }
 
+static void hold(struct client *c)
+{
+	set_state(c, HELD);
+	timer_after(&c->timer, c->hold_ms);
+}
+
+static void stop_holding(struct client *c)
+{
+	int64_t left = c->timer.at_ms - loop_now();
+	c->hold_ms = left > 0 ? left : 0;
+	timer_stop(&c->timer);
+	set_state(c, CARRIED);
+}
+
 static bool may_try_again(const struct client *c, enum channel_how how)
 {
 	return (how == CHANNEL_POD_GONE || how == CHANNEL_UNOPENED) && !c->heard && !c->early_full;
@@ -370,9 +385,8 @@ static void on_end(void *owner, enum channel_how how, const struct err *e)
 	if (may_try_again(c, how)) {
 		c->replayed = 0;
 		c->eof_passed = false;
-		set_state(c, HELD);
-		timer_after(&c->timer, c->hold_ms);
-		c->ops->held_again(c->owner, how, c->pod);
+		hold(c);
+		c->ops->held_again(c->owner, how, c->uid);
 		return;
 	}
 	c->how = how;
@@ -484,10 +498,10 @@ static bool open_channel(struct client *c, struct pool *pool)
 	c->channel = pool_channel(pool, &Ops, c);
 	if (!c->channel)
 		return false;
-	timer_stop(&c->timer);
-	set_state(c, CARRIED);
+	stop_holding(c);
 	c->passes_half_close = pool_passes_half_close(pool);
 	strncpy(c->pod, channel_pod(c->channel), sizeof c->pod - 1);
+	strncpy(c->uid, channel_uid(c->channel), sizeof c->uid - 1);
 	task_post(&c->turn);
 	return true;
 }

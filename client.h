@@ -37,13 +37,15 @@ struct client_end {
 /* What the owner is told, from the loop only. */
 struct client_ops {
 	/* Its channel never reached the application, and nothing is lost yet: it is
-	 * held again.  Told how the channel ended, and which pod it was. */
-	void (*held_again)(void *owner, enum channel_how how, const char *pod);
+	 * held again.  Told how the channel ended, and which pod it was, by its
+	 * UID: a new pod may have the name of the one that is gone. */
+	void (*held_again)(void *owner, enum channel_how how, const char *uid);
 	/* It is no more. */
 	void (*gone)(void *owner, const struct client_end *end);
 };
 
-/* Takes a connected, non-blocking socket over; it is held. */
+/* Takes a connected, non-blocking socket over; it is held.  All the times that it
+ * is held come to `hold_ms` at most; then it is reset. */
 void client_new(
 	struct clients *list, int fd, int64_t hold_ms, const struct client_ops *ops, void *owner);
 

@@ -1,20 +1,19 @@
 /* A forward's life: Starting, Active, Reconnecting, Failed.  Trouble comes from
- * two sides, the look for a pod and the tunnels to it; both end in trouble(),
- * which sets the state and the time of the next try. */
+ * three sides: the look for a pod, the tunnels to it, and checks of the whole.  The
+ * first two end in trouble(), which sets the state and the time of the next try. */
 #include "forward.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "api.h"
 #include "client.h"
+#include "health.h"
+#include "listener.h"
 #include "log.h"
 #include "loop.h"
 #include "mem.h"
@@ -22,16 +21,9 @@
 #include "random.h"
 
 enum {
-	LISTENERS = 2, /* 127.0.0.1 and ::1 */
-	BACKLOG = 512,
-	ACCEPTS_A_TURN = 64,
-	NO_DESCRIPTORS_MS = 1000, /* pause after accept(2) found none left */
-	HEALTHY_MS = 1000,        /* what was Active for less has not recovered */
-};
-
-struct listener {
-	struct io io;
-	struct forward *forward;
+	HEALTHY_MS = 1000, /* what was Active for less has not recovered */
+	HURRIES = 4,       /* waits that may be cut short in a row, where many pods fail ... */
+	HURRY_MS = 30000,  /* ... and the time after which it may be once more */
 };
 
 struct forward {
@@ -41,21 +33,29 @@ struct forward {
 	char *name;
 	void (*on)(void *owner, struct forward *f);
 	void *owner;
-	struct listener listener[LISTENERS];
+	struct listener listener;
 	struct k8s_target *target;
 	struct pool *pool;
+	struct health *health;
 	struct clients clients;
+	struct history history;
 	enum forward_state state;
 	struct err err;         /* why it is not Active */
 	unsigned attempts;      /* that failed since it was last healthy */
-	bool was_active;        /* and a tunnel was lost: the first try comes at once */
-	int64_t active_ms;      /* since when */
-	int64_t checked_ms;     /* when pod and tunnel were last known to be well */
+	bool was_healthy;       /* when it was last Active, and no try has failed since */
+	bool at_once;           /* the first try comes so: a healthy tunnel was lost */
+	bool api_lost;          /* the API server could not be asked, the last time */
+	int64_t active_ms;      /* since when; 0: it never was */
+	int64_t left_ms;        /* when it was last Active */
+	int64_t outage_ms;      /* when what passes by itself was last the reason; 0: never */
 	struct timer retry;     /* set while waiting for the next try */
-	struct timer check;     /* pings */
-	struct timer accepting; /* set while there are no descriptors */
+	int64_t wished_ms;      /* by the server, that there be none before */
+	int64_t hurry_ms;       /* HURRY_MS later for each wait that was cut short */
+	struct timer ping;      /* each interval */
 	char tried[K8S_UID];    /* the pod that tunnels were last opened to */
+	char serving[K8S_NAME]; /* the pod that connections last went to */
 	bool warned;            /* of what the look for the pod warns of */
+	int64_t left_pod_ms;    /* when one was last left since a probe failed */
 };
 
 const char *forward_state_name(enum forward_state s)
@@ -80,67 +80,124 @@ const struct config_forward *forward_config(const struct forward *f)
 	return f->own;
 }
 
-static void set_accepting(struct forward *f);
+const struct history *forward_history(const struct forward *f)
+{
+	return &f->history;
+}
 
 /* ---- states ---- */
+
+static void log_state(const struct forward *f)
+{
+	static const char *const Words[] = {"forward starting", "forward active",
+		"forward reconnecting", "forward failed", "forward stopped"};
+	const struct k8s_pod *pod = k8s_pod(f->target);
+	enum log_level level =
+		f->state == FORWARD_RECONNECTING ? LOG_WARN : err_rule(f->err.kind)->level;
+	if (f->state == FORWARD_ACTIVE)
+		log_line(level, Words[f->state],
+			LOG_FIELDS(LOG_STR("forward", f->name),
+				LOG_STR("pod", pod ? pod->name : ""),
+				LOG_NUM("local_port", f->own->local_port),
+				LOG_NUM("remote_port", pod ? pod->port : 0)));
+	else
+		log_line(level, Words[f->state],
+			LOG_FIELDS(LOG_STR("forward", f->name), LOG_STR("reason", f->err.text),
+				LOG_NUM("attempt", f->attempts)));
+}
+
+/* What is the same as before is counted, and the count told before what comes next.
+ * Returns whether it is news. */
+static bool note(struct forward *f, const char *what, const char *why)
+{
+	const struct history_event *last = history_at(&f->history, 0);
+	unsigned times = last ? last->times : 0;
+	if (!history_add(&f->history, loop_wall(), what, why))
+		return false;
+	if (times > 1)
+		log_line(LOG_INFO, "the last event was repeated",
+			LOG_FIELDS(LOG_STR("forward", f->name), LOG_NUM("times", times - 1)));
+	return true;
+}
+
+static void set_state(struct forward *f, enum forward_state state, const struct err *e)
+{
+	f->state = state;
+	f->err = *e;
+	if (!note(f, forward_state_name(state), e->text))
+		return;
+	log_state(f);
+	f->on(f->owner, f);
+}
+
+static void leave_active(struct forward *f)
+{
+	int64_t ms = loop_now() - f->active_ms;
+	if (f->state != FORWARD_ACTIVE)
+		return;
+	f->state = FORWARD_RECONNECTING;
+	f->was_healthy = ms >= HEALTHY_MS && ms >= f->all->reconnect_delay_ms;
+	f->left_ms = loop_now();
+}
+
+/* A pod that does not answer as it should serves all the same, but is not Active. */
+static void become_active(struct forward *f)
+{
+	const struct k8s_pod *pod = k8s_pod(f->target);
+	const char *name = pod ? pod->name : "";
+	char text[2 * K8S_NAME + 32];
+	timer_stop(&f->retry);
+	health_start(f->health);
+	if (*f->serving && strcmp(f->serving, name)) {
+		snprintf(text, sizeof text, "%s instead of %s", name, f->serving);
+		if (note(f, "Moved", text) && f->state == FORWARD_ACTIVE)
+			log_line(LOG_INFO, "forward goes to another pod",
+				LOG_FIELDS(LOG_STR("forward", f->name), LOG_STR("pod", name),
+					LOG_STR("before", f->serving)));
+	}
+	snprintf(f->serving, sizeof f->serving, "%s", name);
+	if (f->state == FORWARD_ACTIVE || health_error(f->health)->kind)
+		return;
+	f->active_ms = loop_now();
+	set_state(f, FORWARD_ACTIVE, &(struct err){0});
+}
 
 static int64_t jitter(int64_t ms)
 {
 	return ms - ms / 10 + random_u32() % (uint32_t)(ms / 5 + 1);
 }
 
-/* At once, the first time after a healthy tunnel was lost; then
- * reconnect_delay; then it, or 2^n seconds, up to a minute. */
-static int64_t backoff_ms(const struct forward *f)
+/* At once, the first time after a healthy tunnel was lost, in turn among those that
+ * were lost with it; then reconnect_delay; then it, or 2^n seconds, up to a minute.
+ * Never before the server wants it. */
+static int64_t backoff_ms(const struct forward *f, int64_t wished)
 {
 	int64_t base = f->all->reconnect_delay_ms;
-	unsigned n = f->attempts - f->was_active;
-	if (n == 0)
-		return 0;
-	int64_t power = n < 2 ? 0 : n > 6 ? FORWARD_BACKOFF_MAX_MS : 1000LL << (n - 1);
-	power = power < FORWARD_BACKOFF_MAX_MS ? power : FORWARD_BACKOFF_MAX_MS;
-	return jitter(base > power ? base : power);
+	unsigned n = f->attempts - f->at_once;
+	if (n == 0 && !wished)
+		return cluster_turn(f->cluster);
+	int64_t ms = n < 2 ? 0 : n > 6 ? FORWARD_BACKOFF_MAX_MS : 1000LL << (n - 1);
+	ms = jitter(base > ms ? base : ms);
+	return ms > wished ? ms : wished + random_u32() % (uint32_t)(wished / 10 + 1);
 }
 
-static void log_state(const struct forward *f)
+/* The time for which the server does not want to be asked. */
+static int64_t wished_ms(const struct err *e)
 {
-	enum log_level level = f->state == FORWARD_ACTIVE ? LOG_INFO : err_rule(f->err.kind)->level;
-	const struct k8s_pod *pod = k8s_pod(f->target);
-	if (f->state == FORWARD_ACTIVE)
-		log_line(level, "forward active",
-			LOG_FIELDS(LOG_STR("forward", f->name),
-				LOG_STR("pod", pod ? pod->name : ""),
-				LOG_NUM("local_port", f->own->local_port),
-				LOG_NUM("remote_port", pod ? pod->port : 0)));
-	else
-		log_line(level,
-			f->state == FORWARD_FAILED ? "forward failed" : "forward reconnecting",
-			LOG_FIELDS(LOG_STR("forward", f->name), LOG_STR("reason", f->err.text),
-				LOG_NUM("attempt", f->attempts)));
+	int64_t ms = e->wait_s * 1000LL;
+	return ms < FORWARD_BACKOFF_MAX_MS ? ms : FORWARD_BACKOFF_MAX_MS;
 }
 
-static void set_state(struct forward *f, enum forward_state state)
+/* A pod that has served, and now is gone or not ready, may be on its way back; and an
+ * API server that has just started refuses all before it has read who may do what. */
+static bool is_passing(const struct forward *f, const struct err *e, bool lost)
 {
-	f->state = state;
-	log_state(f);
-	f->on(f->owner, f);
-}
-
-static void become_active(struct forward *f)
-{
-	f->checked_ms = loop_now();
-	if (f->state == FORWARD_ACTIVE)
-		return;
-	timer_stop(&f->retry);
-	f->err = (struct err){0};
-	f->active_ms = loop_now();
-	set_state(f, FORWARD_ACTIVE);
-}
-
-static bool was_healthy(const struct forward *f)
-{
-	int64_t ms = loop_now() - f->active_ms;
-	return f->state == FORWARD_ACTIVE && ms >= HEALTHY_MS && ms >= f->all->reconnect_delay_ms;
+	bool of_pod = e->kind == ERR_NOT_READY ||
+		      (e->kind == ERR_NOT_FOUND && (lost || f->own->target.type == K8S_POD));
+	bool of_rights = e->kind == ERR_FORBIDDEN || e->kind == ERR_UNAUTHORIZED;
+	int64_t since = of_pod && f->left_ms > f->outage_ms ? f->left_ms : f->outage_ms;
+	return err_rule(e->kind)->passing || ((of_pod || of_rights) && f->active_ms && since &&
+						     loop_now() - since < f->all->hold_ms);
 }
 
 /* A look or a tunnel failed.  While a try is being waited for already, only the
@@ -148,26 +205,37 @@ static bool was_healthy(const struct forward *f)
  * once. */
 static void trouble(struct forward *f, const struct err *e, bool lost)
 {
-	bool waiting = timer_is_set(&f->retry);
-	bool news = strcmp(f->err.text, e->text);
-	enum forward_state state =
-		err_rule(e->kind)->passing ? FORWARD_RECONNECTING : FORWARD_FAILED;
-	if (was_healthy(f)) {
+	leave_active(f);
+	if (health_error(f->health)->kind)
+		f->left_ms = loop_now(); /* it served all the same */
+	health_stop(f->health);
+	if (err_rule(e->kind)->passing)
+		f->outage_ms = loop_now();
+	bool passing = is_passing(f, e, lost);
+	if (f->was_healthy) {
 		f->attempts = 0;
-		f->was_active = lost;
+		f->hurry_ms = 0;
+		f->at_once = lost;
 	}
-	f->err = *e;
-	if (!waiting) {
+	f->was_healthy = false;
+	if (!timer_is_set(&f->retry)) {
+		int64_t wished = wished_ms(e);
 		f->attempts++;
-		timer_after(&f->retry, backoff_ms(f));
+		f->wished_ms = loop_now() + wished;
+		timer_after(&f->retry, backoff_ms(f, wished));
 	}
-	if (f->state != state || news || !waiting)
-		set_state(f, state);
-	if (state == FORWARD_FAILED)
+	set_state(f, passing ? FORWARD_RECONNECTING : FORWARD_FAILED, e);
+	if (!passing)
 		clients_reset_held(&f->clients, e);
 }
 
 /* ---- the pod and the tunnels ---- */
+
+/* Connections beyond those that may be held wait in the kernel's backlog. */
+static void set_accepting(struct forward *f)
+{
+	listener_accept(&f->listener, f->clients.held < FORWARD_HELD_MAX);
+}
 
 static void on_pool_room(void *owner)
 {
@@ -177,39 +245,89 @@ static void on_pool_room(void *owner)
 	set_accepting(f);
 }
 
+static void on_pool_silent(void *owner)
+{
+	struct forward *f = owner;
+	struct err e = {0};
+	err_set(&e, ERR_NETWORK, 0, "no answer through the tunnel");
+	leave_active(f);
+	health_stop(f->health);
+	set_state(f, FORWARD_RECONNECTING, &e);
+}
+
+/* Whether the API server itself could not be asked; a tunnel would not come to be. */
+static bool is_of_server(const struct err *e)
+{
+	return e->kind == ERR_NETWORK || e->kind == ERR_REFUSED || e->kind == ERR_TLS ||
+	       e->kind == ERR_THROTTLED;
+}
+
 /* Where the look has failed, the pod is the one known from before: nothing was
  * checked, and without a tunnel (v4) there is no other sign of life. */
 static void use(struct forward *f, const struct k8s_pod *pod)
 {
-	enum err_kind kind = k8s_error(f->target)->kind;
+	const struct err *e = k8s_error(f->target);
+	bool alone = !pool_tunnels(f->pool);
+	if (strcmp(f->tried, pod->uid))
+		health_pause(f->health);
 	memcpy(f->tried, pod->uid, sizeof f->tried);
+	if (is_of_server(e) && alone) {
+		trouble(f, e, false);
+		return;
+	}
 	pool_use(f->pool, pod);
 	if (!pool_is_ready(f->pool))
 		return;
-	if (kind == ERR_NONE || kind == ERR_NOT_READY)
+	if (e->kind == ERR_NONE || e->kind == ERR_NOT_READY)
 		on_pool_room(f);
 	else if (!pool_tunnels(f->pool))
-		trouble(f, k8s_error(f->target), false);
+		trouble(f, e, false);
+}
+
+static bool is_another(const struct forward *f, const struct k8s_pod *pod)
+{
+	return !pod->distrusted && strcmp(f->tried, pod->uid);
+}
+
+/* Not before the server wants it; nor again and again, where one pod of many fails
+ * after the other.  One that comes when there was none is always tried. */
+static bool may_hurry(struct forward *f)
+{
+	int64_t now = loop_now(), all = now - (int64_t)HURRIES * HURRY_MS;
+	int64_t next = (f->hurry_ms > all ? f->hurry_ms : all) + HURRY_MS;
+	bool allowed = now >= f->wished_ms && (!*f->tried || next <= now);
+	if (allowed && *f->tried)
+		f->hurry_ms = next;
+	return allowed;
 }
 
 /* While a try is being waited for, only a pod that is another than the last one
  * tried, or has come back, cuts the wait short; never one that has failed before,
- * or several of those would be tried in turns without a pause. */
+ * or several of those would be tried in turns without a pause.  So does the API
+ * server's return. */
 static void on_target(void *owner)
 {
 	struct forward *f = owner;
 	const struct k8s_pod *pod = k8s_pod(f->target);
 	const char *warning = k8s_warning(f->target);
+	bool back = f->api_lost && !is_of_server(k8s_error(f->target));
+	f->api_lost = is_of_server(k8s_error(f->target));
 	if (warning && !f->warned)
 		log_line(LOG_WARN, warning, LOG_FIELDS(LOG_STR("forward", f->name)));
 	f->warned = warning;
+	if (back) {
+		f->attempts = 0;
+		f->at_once = false;
+	}
 	if (!pod) {
 		f->tried[0] = '\0';
 		pool_use(f->pool, NULL);
 		trouble(f, k8s_error(f->target), false);
-	} else if (!timer_is_set(&f->retry) || (!pod->distrusted && strcmp(f->tried, pod->uid))) {
+	} else if (!timer_is_set(&f->retry) || (is_another(f, pod) && may_hurry(f))) {
 		timer_stop(&f->retry);
 		use(f, pod);
+	} else if (back && may_hurry(f)) {
+		timer_after(&f->retry, cluster_turn(f->cluster));
 	}
 }
 
@@ -218,38 +336,78 @@ static void on_retry(struct timer *timer)
 	k8s_look(OWNER_OF(timer, struct forward, retry)->target);
 }
 
-static void on_check(struct timer *timer)
+static void leave_pod(struct forward *f)
 {
-	struct forward *f = OWNER_OF(timer, struct forward, check);
-	pool_ping(f->pool);
-	timer_about(timer, f->all->check_interval_ms);
+	f->left_pod_ms = loop_now();
+	k8s_distrust(f->target, f->tried);
 }
 
-/* Where the server cannot reach the pod's node, another pod may do, though the API
- * calls this one ready for a while yet. */
+/* Pods that have all failed a probe are tried in turns, slowly. */
+static void on_ping(struct timer *timer)
+{
+	struct forward *f = OWNER_OF(timer, struct forward, ping);
+	pool_ping(f->pool);
+	timer_about(timer, f->all->check_interval_ms);
+	if (health_error(f->health)->kind == ERR_NOT_READY &&
+		loop_now() - f->left_pod_ms >= FORWARD_BACKOFF_MAX_MS)
+		leave_pod(f);
+}
+
+/* Where the server cannot reach the pod's node, or the pod is gone, another one may
+ * do, though the API calls this one ready for a while yet. */
 static void on_pool_lost(void *owner, const struct err *e)
 {
 	struct forward *f = owner;
 	const struct k8s_pod *used = k8s_pod(f->target);
 	trouble(f, e, true);
-	if (e->kind == ERR_SERVER && used)
+	if ((e->kind == ERR_SERVER || e->kind == ERR_NOT_FOUND) && used)
 		k8s_distrust(f->target, used->uid);
 }
 
-static const struct pool_ops Pool_ops = {.room = on_pool_room, .lost = on_pool_lost};
+static const struct pool_ops Pool_ops = {
+	.room = on_pool_room, .silent = on_pool_silent, .lost = on_pool_lost};
+
+/* Connections are passed on all the same: it may be the check that is wrong.  Where
+ * the application does not answer, another pod's may; it is Active when a check has
+ * found it well. */
+static void on_health(void *owner)
+{
+	struct forward *f = owner;
+	const struct err *e = health_error(f->health);
+	if (!e->kind) {
+		become_active(f);
+		return;
+	}
+	const struct k8s_pod *pod = k8s_pod(f->target);
+	leave_active(f);
+	if (f->state != FORWARD_FAILED || strcmp(f->err.text, e->text))
+		set_state(f, FORWARD_FAILED, e);
+	if (e->kind == ERR_NOT_READY && pod && !pod->distrusted && may_hurry(f))
+		leave_pod(f);
+}
+
+void forward_wake(struct forward *f, bool slept)
+{
+	(slept ? pool_doubt : pool_ping)(f->pool);
+	if (!timer_is_set(&f->retry))
+		return;
+	f->attempts = 0;
+	f->at_once = false;
+	timer_after(&f->retry, cluster_turn(f->cluster));
+}
 
 /* ---- local connections ---- */
 
 /* The runtime says that the pod is gone, whatever the API says: no connection
  * goes there any more. */
-static void on_held_again(void *owner, enum channel_how how, const char *pod)
+static void on_held_again(void *owner, enum channel_how how, const char *uid)
 {
 	struct forward *f = owner;
 	const struct k8s_pod *used = k8s_pod(f->target);
 	struct err e = {0};
-	if (how != CHANNEL_POD_GONE || !used || strcmp(used->name, pod))
+	if (how != CHANNEL_POD_GONE || !used || strcmp(used->uid, uid))
 		return;
-	err_set(&e, ERR_NETWORK, 0, "pod %s is gone", pod);
+	err_set(&e, ERR_NETWORK, 0, "pod %s is gone", used->name);
 	pool_use(f->pool, NULL);
 	trouble(f, &e, true);
 	k8s_distrust(f->target, used->uid);
@@ -274,105 +432,39 @@ static void on_gone(void *owner, const struct client_end *end)
 
 static const struct client_ops Client_ops = {.held_again = on_held_again, .gone = on_gone};
 
-static void take(struct forward *f, int fd)
+/* One who has reset already must not reach the application: it may be a check of
+ * ours that was not taken in time. */
+static bool is_reset(int fd)
+{
+	int error = 0;
+	socklen_t n = sizeof error;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) || error;
+}
+
+static void take(void *owner, int fd, const struct sockaddr_storage *from)
 {
 	static const int One = 1;
+	struct forward *f = owner;
+	if (health_is_own(f->health, from) || is_reset(fd)) {
+		close(fd);
+		return;
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &One, sizeof One);
 	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &One, sizeof One);
 	client_new(&f->clients, fd, f->all->hold_ms, &Client_ops, f);
-	if (f->state == FORWARD_FAILED)
+	if (f->state == FORWARD_FAILED && timer_is_set(&f->retry) && !pool_is_ready(f->pool))
 		clients_reset_held(&f->clients, &f->err);
 	else
 		clients_open(&f->clients, f->pool);
-}
-
-static void on_listener(struct io *io, uint32_t events)
-{
-	struct forward *f = OWNER_OF(io, struct listener, io)->forward;
-	(void)events;
-	for (int i = 0; i < ACCEPTS_A_TURN && f->clients.held < FORWARD_HELD_MAX; i++) {
-		int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			take(f, fd);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-			log_line(LOG_WARN, "no descriptors left: new connections wait",
-				LOG_FIELDS(LOG_STR("forward", f->name)));
-			timer_after(&f->accepting, NO_DESCRIPTORS_MS);
-			break;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			break;
-		}
-	}
 	set_accepting(f);
-}
-
-/* Connections beyond those that may be held wait in the kernel's backlog. */
-static void set_accepting(struct forward *f)
-{
-	bool on = f->clients.held < FORWARD_HELD_MAX && !timer_is_set(&f->accepting);
-	for (int i = 0; i < LISTENERS; i++)
-		if (f->listener[i].io.fd >= 0)
-			io_want(&f->listener[i].io, on ? EPOLLIN : 0);
-}
-
-static void on_accepting(struct timer *timer)
-{
-	set_accepting(OWNER_OF(timer, struct forward, accepting));
 }
 
 /* ---- beginning and end ---- */
 
-static bool bind_one(struct forward *f, struct listener *l, const struct sockaddr *to, socklen_t n,
-	bool optional, struct err *e)
-{
-	static const int One = 1;
-	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	*l = (struct listener){.io = {.fd = fd, .on = on_listener}, .forward = f};
-	if (fd >= 0) {
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &One, sizeof One);
-		if (to->sa_family == AF_INET6)
-			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &One, sizeof One);
-		if (!bind(fd, to, n) && !listen(fd, BACKLOG))
-			return true;
-	}
-	int error = errno;
-	if (fd >= 0)
-		close(fd);
-	l->io.fd = -1;
-	if (optional && (error == EADDRNOTAVAIL || error == EAFNOSUPPORT))
-		return true;
-	return err_set(e, ERR_LOCAL, error, "cannot listen on %s:%u for '%s': %s",
-		to->sa_family == AF_INET6 ? "[::1]" : f->own->local_address, f->own->local_port,
-		f->name,
-		error == EADDRINUSE ? "another process uses it; stop that, or change local_port"
-				    : strerror(error));
-}
-
-/* A browser tries ::1 first where a name leads to both. */
-static bool bind_all(struct forward *f, struct err *e)
-{
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(f->own->local_port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
-		.sin6_port = htons(f->own->local_port),
-		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	struct listener *l = f->listener;
-	bool is_v4 = inet_pton(AF_INET, f->own->local_address, &v4.sin_addr) == 1;
-	if (is_v4 && !bind_one(f, l++, (struct sockaddr *)&v4, sizeof v4, false, e))
-		return false;
-	if (is_v4 && f->own->address_is_set)
-		return true;
-	return bind_one(f, l, (struct sockaddr *)&v6, sizeof v6, is_v4, e);
-}
-
-static void close_listeners(struct forward *f)
-{
-	for (int i = 0; i < LISTENERS; i++)
-		io_close(&f->listener[i].io);
-}
-
 static void free_forward(void *p)
 {
 	struct forward *f = p;
+	history_free(&f->history);
 	free(f->name);
 	free(f);
 }
@@ -387,40 +479,48 @@ struct forward *forward_new(const struct config *all, const struct config_forwar
 		.own = own,
 		.cluster = cluster,
 		.name = mem_dup_n(buf_data(&name), buf_len(&name)),
-		.listener = {{.io.fd = -1}, {.io.fd = -1}},
 		.retry.on = on_retry,
-		.check.on = on_check,
-		.accepting.on = on_accepting};
+		.ping.on = on_ping};
 	buf_free(&name);
-	if (bind_all(f, e))
+	const struct listener_spec spec = {.address = own->local_address,
+		.only_that = own->address_is_set,
+		.port = own->local_port,
+		.name = f->name};
+	if (listener_open(&f->listener, &spec, e))
 		return f;
-	close_listeners(f);
 	loop_free_later(f, free_forward);
 	return NULL;
 }
 
 void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner)
 {
-	struct pool_spec spec = {.cluster = f->cluster,
+	const struct pool_spec pool = {.cluster = f->cluster,
 		.namespace = f->own->target.namespace,
 		.limit = f->all->tunnels};
+	const struct health_spec health = {
+		.at = {f->own->local_address, f->own->local_port, f->name},
+		.probe = &f->own->probe,
+		.interval_ms = f->all->check_interval_ms};
 	f->on = on;
 	f->owner = owner;
-	f->pool = pool_new(&spec, &Pool_ops, f);
+	f->pool = pool_new(&pool, &Pool_ops, f);
+	f->health = health_new(&health, on_health, f);
 	f->target =
 		k8s_follow(f->cluster, &f->own->target, f->all->check_interval_ms, on_target, f);
-	timer_about(&f->check, f->all->check_interval_ms);
+	timer_about(&f->ping, f->all->check_interval_ms);
+	listener_serve(&f->listener, take, f);
 	set_accepting(f);
 }
 
 void forward_free(struct forward *f)
 {
 	f->state = FORWARD_STOPPED;
-	close_listeners(f);
+	listener_close(&f->listener);
 	timer_stop(&f->retry);
-	timer_stop(&f->check);
-	timer_stop(&f->accepting);
+	timer_stop(&f->ping);
 	clients_close(&f->clients);
+	if (f->health)
+		health_free(f->health);
 	if (f->pool)
 		pool_free(f->pool);
 	if (f->target)
@@ -445,20 +545,43 @@ static const char *reservation(const struct forward *f)
 	const struct err *e = k8s_error(f->target);
 	if (e->kind)
 		return e->text; /* it is going, or the last look did not succeed */
-	return pod && !pod->ready ? "pod not ready" : NULL;
+	return pod && !pod->ready ? "pod not ready" : health_note(f->health);
+}
+
+/* v4 has no tunnel to ask through: before the first check, the look for the pod counts. */
+static int64_t checked_ms(const struct forward *f)
+{
+	int64_t ms =
+		pool_tunnels(f->pool) ? pool_answered_ms(f->pool) : health_checked_ms(f->health);
+	return ms > f->active_ms ? ms : f->active_ms;
+}
+
+static void say_active(const struct forward *f, char text[FORWARD_INFO])
+{
+	const char *but = reservation(f);
+	char when[40] = "not checked yet";
+	if (checked_ms(f))
+		snprintf(when, sizeof when, "checked %llds ago",
+			seconds(loop_now() - checked_ms(f)));
+	snprintf(text, FORWARD_INFO, "%s%s%s", when, *but ? ", " : "", but);
+}
+
+static void say_reconnecting(const struct forward *f, char text[FORWARD_INFO])
+{
+	long long left = timer_is_set(&f->retry) ? seconds(f->retry.at_ms - loop_now()) : 0;
+	if (left && f->attempts)
+		snprintf(text, FORWARD_INFO, "retry in %llds (attempt %u)", left, f->attempts);
+	else
+		snprintf(text, FORWARD_INFO, "reconnecting");
 }
 
 void forward_info(const struct forward *f, char text[FORWARD_INFO])
 {
-	int64_t now = loop_now();
-	const char *but = f->state == FORWARD_ACTIVE ? reservation(f) : NULL;
 	text[0] = '\0';
 	if (f->state == FORWARD_ACTIVE)
-		snprintf(text, FORWARD_INFO, "checked %llds ago%s%s", seconds(now - f->checked_ms),
-			but ? ", " : "", but ? but : "");
+		say_active(f, text);
 	else if (f->state == FORWARD_RECONNECTING)
-		snprintf(text, FORWARD_INFO, "retry in %llds (attempt %u)",
-			seconds(f->retry.at_ms - now), f->attempts);
+		say_reconnecting(f, text);
 	else if (f->state == FORWARD_FAILED)
 		snprintf(text, FORWARD_INFO, "%s", f->err.text);
 }

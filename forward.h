@@ -8,19 +8,20 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "history.h"
 
 struct cluster;
 struct forward;
 
 enum {
 	FORWARD_HELD_MAX = 128, /* connections held at once; further ones wait in the backlog */
-	FORWARD_BACKOFF_MAX_MS = 60000,
-	FORWARD_INFO = 640, /* bytes of forward_info() */
+	FORWARD_BACKOFF_MAX_MS = 60000, /* a tenth more or less, as each wait */
+	FORWARD_INFO = 640,             /* bytes of forward_info() */
 };
 
 enum forward_state {
 	FORWARD_STARTING,
-	FORWARD_ACTIVE,       /* a pod serves, and a tunnel to it answers */
+	FORWARD_ACTIVE,       /* a pod serves, a tunnel to it answers, checks find all well */
 	FORWARD_RECONNECTING, /* lost, and the cause is passing */
 	FORWARD_FAILED,       /* the last try's cause needs a person; tried all the same */
 	FORWARD_STOPPED,
@@ -35,12 +36,19 @@ const char *forward_state_name(enum forward_state s);
 struct forward *forward_new(const struct config *all, const struct config_forward *own,
 	struct cluster *cluster, struct err *e);
 
-/* Begins to serve.  `on` is called from the loop whenever the state or the
- * reason for it has changed. */
+/* Begins to serve.  `on` is called from the loop whenever the state or the reason for
+ * it has changed; tries that fail as before are only counted.  It is for showing that:
+ * it must not free the forward. */
 void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner);
 
-/* Closes its listeners and connections, at once, and frees it. */
+/* Closes its listeners and connections, at once, and frees it; in any state, before
+ * forward_start() too. */
 void forward_free(struct forward *f);
+
+/* The machine was asleep, or only its network has changed: asks at once whether all is
+ * well, and ends the wait for the next try, whoever wished it.  After a sleep tunnels
+ * are used again when they have answered.  Only behind forward_start(). */
+void forward_wake(struct forward *f, bool slept);
 
 enum forward_state forward_state(const struct forward *f);
 
@@ -50,6 +58,9 @@ const struct config_forward *forward_config(const struct forward *f);
 
 /* Why it is not Active; kind ERR_NONE where it is, or is not known yet. */
 const struct err *forward_error(const struct forward *f);
+
+/* Its last events: what is a state's name, or "Moved" (to another pod). */
+const struct history *forward_history(const struct forward *f);
 
 /* What is to be known of the state, in words: "checked 2s ago", "checked 2s ago,
  * pod not ready", "retry in 3s (attempt 2)", "pod not found". */

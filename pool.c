@@ -22,13 +22,16 @@ struct pool {
 	unsigned limit;
 	const struct pool_ops *ops;
 	void *owner;
-	struct k8s_pod pod;
-	bool has_pod;
+	struct k8s_pod pod; /* that is used, or was when the last tunnel was lost; name "": none */
+	bool has_pod;       /* it is used */
 	struct member *member;
 	unsigned count, cap;
 	struct timer surplus; /* set while more than one tunnel is idle */
 	struct timer spare;   /* set while a spare that failed must wait */
-	bool sent_away;       /* it is the server's wish, and holds where no tunnel is left, too */
+	bool must_wait;       /* for it also where no tunnel is left */
+	bool silent;          /* no tunnel answered, and none has been ready since */
+	bool told_silent;
+	int64_t answered_ms; /* by tunnels that are gone */
 };
 
 static bool is_opening(const struct member *m)
@@ -45,6 +48,11 @@ static bool takes_channels(const struct member *m)
 static bool is_idle(const struct member *m)
 {
 	return takes_channels(m) && !tunnel_channels(m->tunnel);
+}
+
+static bool is_silent(const struct member *m)
+{
+	return !m->draining && tunnel_is_silent(m->tunnel);
 }
 
 /* v4 reaches the application at once, so its tunnels are opened when they are
@@ -70,8 +78,14 @@ static struct member *find(struct pool *p, const struct tunnel *t)
 	return NULL;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void remove_member(struct pool *p, struct member *m)
 {
+	p->answered_ms = later(p->answered_ms, tunnel_answered_ms(m->tunnel));
 	tunnel_close(m->tunnel);
 	*m = p->member[--p->count];
 }
@@ -83,6 +97,7 @@ static void open_one(struct pool *p)
 	struct upgrade_spec spec = {.cluster = p->cluster,
 		.namespace = p->namespace,
 		.pod = p->pod.name,
+		.uid = p->pod.uid,
 		.port = p->pod.port};
 	if (p->count == p->cap) {
 		p->cap = p->cap ? p->cap * 2 : 4;
@@ -96,9 +111,9 @@ static void open_one(struct pool *p)
  * once. */
 static void note_short_life(struct pool *p, const struct member *m)
 {
-	if (m->draining || m->own || loop_now() - m->since_ms >= POOL_SPARE_MS)
+	if (m->draining || m->own || is_silent(m) || loop_now() - m->since_ms >= POOL_SPARE_MS)
 		return;
-	p->sent_away = true;
+	p->must_wait = true;
 	timer_after(&p->spare, POOL_SPARE_MS);
 }
 
@@ -112,6 +127,7 @@ static void close_drained(struct pool *p)
 		if (!over || tunnel_channels(m->tunnel))
 			continue;
 		note_short_life(p, m);
+		p->silent |= is_silent(m);
 		remove_member(p, m);
 	}
 }
@@ -120,7 +136,7 @@ static bool may_open(const struct pool *p, unsigned useful)
 {
 	return p->has_pod && !is_on_demand(p) && useful < p->limit &&
 	       p->count < p->limit + POOL_EXTRA &&
-	       (!timer_is_set(&p->spare) || (!useful && !p->sent_away));
+	       (!timer_is_set(&p->spare) || (!useful && !p->must_wait));
 }
 
 /* Closes what is drained, opens a spare where none is idle or on its way, and
@@ -152,7 +168,7 @@ static void on_surplus(struct timer *timer)
 static void on_spare(struct timer *timer)
 {
 	struct pool *p = OWNER_OF(timer, struct pool, spare);
-	p->sent_away = false;
+	p->must_wait = false;
 	tend(p);
 }
 
@@ -187,25 +203,29 @@ static void on_tunnel(void *owner, struct tunnel *t, enum tunnel_event event)
 		return;
 	}
 	m->opened |= event == TUNNEL_READY;
+	p->has_pod |= takes_channels(m); /* also where it was given up, and answers after all */
 	tend(p);
-	if (pool_is_ready(p))
+	if (pool_is_ready(p)) {
+		p->silent = p->told_silent = false;
 		p->ops->room(p->owner);
+	} else if (!p->told_silent && (p->silent || count_if(p, is_silent))) {
+		p->told_silent = true;
+		p->ops->silent(p->owner);
+	}
 }
 
 void pool_use(struct pool *p, const struct k8s_pod *pod)
 {
-	bool same = pod && p->has_pod && !strcmp(p->pod.uid, pod->uid) &&
-		    !strcmp(p->pod.name, pod->name);
+	bool same = pod && !strcmp(p->pod.uid, pod->uid) && !strcmp(p->pod.name, pod->name);
 	if (!same)
 		for (unsigned i = 0; i < p->count; i++) {
 			p->member[i].draining = true;
 			tunnel_fence(p->member[i].tunnel);
 		}
+	p->must_wait &= same && p->has_pod; /* another pod may be on a node that stays */
 	p->has_pod = pod;
-	if (pod)
-		p->pod = *pod;
-	p->sent_away &= same; /* another pod may be on a node that stays */
-	if (!p->sent_away)
+	p->pod = pod ? *pod : (struct k8s_pod){0};
+	if (!p->must_wait)
 		timer_stop(&p->spare);
 	tend(p);
 }
@@ -252,6 +272,19 @@ void pool_ping(struct pool *p)
 		tunnel_ping(p->member[i].tunnel);
 }
 
+void pool_doubt(struct pool *p)
+{
+	for (unsigned i = p->count; i-- > 0;) {
+		struct member *m = &p->member[i];
+		if (is_opening(m) && !tunnel_channels(m->tunnel))
+			remove_member(p, m);
+		else
+			tunnel_doubt(m->tunnel);
+	}
+	p->must_wait = true;
+	timer_after(&p->spare, cluster_turn(p->cluster));
+}
+
 bool pool_is_ready(const struct pool *p)
 {
 	return is_on_demand(p) ? p->has_pod : count_if(p, takes_channels);
@@ -276,6 +309,14 @@ int64_t pool_round_trip_ms(const struct pool *p)
 			best = ms;
 	}
 	return best;
+}
+
+int64_t pool_answered_ms(const struct pool *p)
+{
+	int64_t last = p->answered_ms;
+	for (unsigned i = 0; i < p->count; i++)
+		last = later(last, tunnel_answered_ms(p->member[i].tunnel));
+	return last;
 }
 
 struct pool *pool_new(const struct pool_spec *spec, const struct pool_ops *ops, void *owner)

@@ -23,6 +23,8 @@ struct pool;
 struct pool_ops {
 	/* A channel may be had now. */
 	void (*room)(void *owner);
+	/* No tunnel answers; another is being opened, and room or lost follows. */
+	void (*silent)(void *owner);
 	/* The last tunnel is gone, or could not be opened: pool_use() tries again. */
 	void (*lost)(void *owner, const struct err *e);
 };
@@ -50,6 +52,11 @@ struct channel *pool_channel(struct pool *p, const struct channel_ops *ops, void
 /* Pings through every tunnel. */
 void pool_ping(struct pool *p);
 
+/* Every tunnel may be dead without our knowing: none takes a new channel before it has
+ * answered, and those that are idle or on their way are replaced, in the cluster's
+ * turns. */
+void pool_doubt(struct pool *p);
+
 /* Whether the pod's container runtime passes a client's end on to the
  * application, and goes on with the other direction. */
 bool pool_passes_half_close(const struct pool *p);
@@ -57,3 +64,4 @@ bool pool_passes_half_close(const struct pool *p);
 bool pool_is_ready(const struct pool *p); /* a channel can be had */
 unsigned pool_tunnels(const struct pool *p);
 int64_t pool_round_trip_ms(const struct pool *p); /* the last measured; -1: none */
+int64_t pool_answered_ms(const struct pool *p);   /* when a tunnel last proved to be well */

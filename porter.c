@@ -17,6 +17,8 @@
 #include "log.h"
 #include "loop.h"
 #include "mem.h"
+#include "wake.h"
+#include "watch.h"
 
 #define VERSION "0.1.0"
 
@@ -225,6 +227,18 @@ static void print_change(void *owner, struct forward *f)
 	fflush(stdout);
 }
 
+/* Every forward asks at once whether it is well, and none waits any longer. */
+static void on_wake(enum wake why)
+{
+	bool slept = why == WAKE_SLEPT;
+	for (size_t i = 0; slept && i < Run.config.cluster_count; i++)
+		cluster_renew(Run.cluster[i]);
+	if (slept)
+		watch_renew_all();
+	for (size_t i = 0; i < Run.config.forward_count; i++)
+		forward_wake(Run.forward[i], slept);
+}
+
 static void on_stop_signal(int signo)
 {
 	log_line(LOG_INFO, "stopping", LOG_FIELDS(LOG_NUM("signal", signo)));
@@ -241,7 +255,9 @@ static void run(void)
 			LOG_NUM("forwards", (long long)Run.config.forward_count)));
 	for (size_t i = 0; i < Run.config.forward_count; i++)
 		forward_start(Run.forward[i], print_change, NULL);
+	wake_start(on_wake);
 	loop_run();
+	wake_stop();
 }
 
 static void stop(void)

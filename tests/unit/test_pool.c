@@ -11,7 +11,7 @@
 
 static struct pool *Pool;
 static struct cluster *Cluster;
-static unsigned Room, Lost;
+static unsigned Room, Silent, Lost;
 static char Why[ERR_TEXT];
 
 static void on_room(void *owner)
@@ -29,7 +29,14 @@ static void on_lost(void *owner, const struct err *e)
 	loop_stop();
 }
 
-static const struct pool_ops Ops = {.room = on_room, .lost = on_lost};
+static void on_silent(void *owner)
+{
+	(void)owner;
+	Silent++;
+	loop_stop();
+}
+
+static const struct pool_ops Ops = {.room = on_room, .silent = on_silent, .lost = on_lost};
 static const struct k8s_pod Web = {.name = "web-1", .uid = "u-1", .port = 80};
 static const struct k8s_pod Other = {.name = "web-2", .uid = "u-2", .port = 80};
 
@@ -39,7 +46,7 @@ static int begin(void **state)
 	loop_init();
 	far_start();
 	Cluster = far_cluster(NULL);
-	Room = Lost = 0;
+	Room = Silent = Lost = 0;
 	Pool = pool_new(&(struct pool_spec){.cluster = Cluster, .namespace = "shop", .limit = 2},
 		&Ops, NULL);
 	return 0;
@@ -158,6 +165,25 @@ static void replaces_at_once_what_has_served_for_long(void **state)
 	assert_int_equal(Lost, 0);
 }
 
+static void says_once_that_no_tunnel_answers_and_opens_another(void **state)
+{
+	(void)state;
+	pool_use(Pool, &Web);
+	assert_true(loop_until(is_ready));
+	assert_true(pool_answered_ms(Pool) > 0);
+	Far.answer[TRANSPORT_WEBSOCKET] = NULL;
+	pool_ping(Pool);
+	loop_skip(TUNNEL_FENCE_MS);
+	assert_false(pool_is_ready(Pool));
+	assert_int_equal(Silent, 1);
+	assert_int_equal(Far.accepted, 2);
+	assert_int_equal(pool_tunnels(Pool), 1);
+	assert_int_equal(Lost, 0);
+	loop_skip(API_CONNECT_MS + UPGRADE_LIMIT_MS);
+	assert_int_equal(Lost, 1);
+	assert_int_equal(Silent, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -169,6 +195,7 @@ int main(void)
 		TEST(does_not_ask_again_at_once_where_tunnels_are_sent_away),
 		TEST(asks_for_another_pod_at_once_all_the_same),
 		TEST(replaces_at_once_what_has_served_for_long),
+		TEST(says_once_that_no_tunnel_answers_and_opens_another),
 	};
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

@@ -1,0 +1,129 @@
+/* Sockets that listen on loopback, and the pause where there are no descriptors. */
+#include "listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+enum {
+	BACKLOG = 512,
+	ACCEPTS_A_TURN = 64,
+	NO_DESCRIPTORS_MS = 1000, /* pause after accept(2) found none left */
+};
+
+/* ---- taking ---- */
+
+static void set_events(struct listener *l)
+{
+	bool on = l->accepting && !timer_is_set(&l->pause);
+	for (int i = 0; i < LISTENER_SOCKETS; i++)
+		if (l->socket[i].io.fd >= 0)
+			io_want(&l->socket[i].io, on ? EPOLLIN : 0);
+}
+
+static void on_pause(struct timer *timer)
+{
+	set_events(OWNER_OF(timer, struct listener, pause));
+}
+
+static void on_connection(struct io *io, uint32_t events)
+{
+	struct listener *l = OWNER_OF(io, struct listener_socket, io)->listener;
+	(void)events;
+	for (int i = 0; i < ACCEPTS_A_TURN && io->want; i++) {
+		struct sockaddr_storage from;
+		socklen_t n = sizeof from;
+		int fd =
+			accept4(io->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			l->take(l->owner, fd, &from);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+			log_line(LOG_WARN, "no descriptors left: new connections wait",
+				LOG_FIELDS(LOG_STR("forward", l->name)));
+			timer_after(&l->pause, NO_DESCRIPTORS_MS);
+			set_events(l);
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			break;
+		}
+	}
+}
+
+void listener_serve(struct listener *l,
+	void (*take)(void *owner, int fd, const struct sockaddr_storage *from), void *owner)
+{
+	l->take = take;
+	l->owner = owner;
+}
+
+void listener_accept(struct listener *l, bool on)
+{
+	l->accepting = on;
+	set_events(l);
+}
+
+/* ---- beginning and end ---- */
+
+static bool bind_one(struct listener_socket *s, const struct listener_spec *spec,
+	const struct sockaddr *to, socklen_t n, bool optional, struct err *e)
+{
+	static const int One = 1;
+	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	s->io.fd = fd;
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &One, sizeof One);
+		if (to->sa_family == AF_INET6)
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &One, sizeof One);
+		if (!bind(fd, to, n) && !listen(fd, BACKLOG))
+			return true;
+	}
+	int error = errno;
+	if (fd >= 0)
+		close(fd);
+	s->io.fd = -1;
+	if (optional && (error == EADDRNOTAVAIL || error == EAFNOSUPPORT))
+		return true;
+	return err_set(e, ERR_LOCAL, error, "cannot listen on %s:%u for '%s': %s",
+		to->sa_family == AF_INET6 ? "[::1]" : spec->address, spec->port, spec->name,
+		error == EADDRINUSE ? "another process uses it; stop that, or change local_port"
+				    : strerror(error));
+}
+
+/* A browser tries ::1 first where a name leads to both. */
+static bool bind_all(struct listener *l, const struct listener_spec *spec, struct err *e)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(spec->port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+		.sin6_port = htons(spec->port),
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct listener_socket *s = l->socket;
+	bool is_v4 = inet_pton(AF_INET, spec->address, &v4.sin_addr) == 1;
+	if (is_v4 && !bind_one(s++, spec, (struct sockaddr *)&v4, sizeof v4, false, e))
+		return false;
+	if (is_v4 && spec->only_that)
+		return true;
+	return bind_one(s, spec, (struct sockaddr *)&v6, sizeof v6, is_v4, e);
+}
+
+bool listener_open(struct listener *l, const struct listener_spec *spec, struct err *e)
+{
+	*l = (struct listener){.pause.on = on_pause, .name = spec->name};
+	for (int i = 0; i < LISTENER_SOCKETS; i++)
+		l->socket[i] = (struct listener_socket){
+			.io = {.fd = -1, .on = on_connection}, .listener = l};
+	if (bind_all(l, spec, e))
+		return true;
+	listener_close(l);
+	return false;
+}
+
+void listener_close(struct listener *l)
+{
+	timer_stop(&l->pause);
+	for (int i = 0; i < LISTENER_SOCKETS; i++)
+		io_close(&l->socket[i].io);
+}

@@ -1,0 +1,48 @@
+/* The local port of one forward: its sockets, and when connections are taken from
+ * them.  Knows nothing of what becomes of a connection.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "err.h"
+#include "loop.h"
+
+struct listener;
+
+enum { LISTENER_SOCKETS = 2 }; /* 127.0.0.1 and ::1 */
+
+/* Embedded in its owner.  Starts as {0}, then listener_open(). */
+struct listener {
+	struct listener_socket {
+		struct io io;
+		struct listener *listener;
+	} socket[LISTENER_SOCKETS];
+	struct timer pause; /* set while there are no descriptors */
+	bool accepting;
+	const char *name;
+	void (*take)(void *owner, int fd, const struct sockaddr_storage *from);
+	void *owner;
+};
+
+struct listener_spec {
+	const char *address; /* of 127.0.0.0/8, or ::1 */
+	bool only_that;      /* else ::1, too, beside 127.0.0.1, where there is one */
+	uint16_t port;
+	const char *name; /* the forward's, for messages; must outlive the listener */
+};
+
+/* Binds and listens: connections wait in the kernel.  The loop is not needed.  False
+ * with *e set where the port is taken or cannot be bound; nothing is open then. */
+bool listener_open(struct listener *l, const struct listener_spec *spec, struct err *e);
+
+/* Who takes connections: `fd` is non-blocking, and the owner's.  Called from the loop. */
+void listener_serve(struct listener *l,
+	void (*take)(void *owner, int fd, const struct sockaddr_storage *from), void *owner);
+
+/* Whether connections are taken from now on; else they wait in the kernel's backlog.
+ * Without descriptors they wait, too, for a second at a time. */
+void listener_accept(struct listener *l, bool on);
+
+void listener_close(struct listener *l);
