@@ -3,7 +3,8 @@
 #   make                    ./porter, static (musl); with symbols: build/static/porter
 #   make STATIC= CC=clang   the same, dynamic, by any compiler
 #   make deps               installs what is needed here (Debian); TEST_DEPS= leaves out the tests'
-#   make test               unit tests, fuzzers' corpora and tests of the program, under ASan and UBSan
+#   make test               unit tests, fuzzers' corpora and tests of the program, also against stand-ins
+#                           for clusters, under ASan and UBSan
 #   make test-cluster       the tests that need a real API server (PORTER=build/asan/porter)
 #   make asan fuzz lint format bench install clean
 
@@ -69,6 +70,7 @@ UNITS = $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES = $(wildcard *.[ch] tests/*/*.[ch])
 PYTESTS = $(wildcard tests/yaml tests/e2e)
+PYTEST = $(PYTHON) -m pytest -q -n auto -p no:cacheprovider --timeout=300
 
 all: $(B)/porter
 	strip -o porter $<
@@ -105,10 +107,13 @@ asan:
 	$(MAKE) FLAVOUR=asan build/asan/porter
 test:
 	$(MAKE) FLAVOUR=asan WERROR=-Werror run-tests
+# Tests beside stand-ins wait more than they compute: four at a time, however few the cores.
 run-tests: $(if $(PYTESTS),$(B)/porter) $(UNITS) $(FUZZERS)
 	PORTER=$(B)/porter tests/run $(UNITS) \
 		$(foreach f,$(FUZZERS),'$f tests/fuzz/corpus/$(f:$(B)/fuzz_%=%)') \
-		$(if $(PYTESTS),'$(PYTHON) -m pytest -q -n auto -p no:cacheprovider --timeout=300 $(PYTESTS)')
+		$(if $(PYTESTS),'$(PYTEST) $(PYTESTS)') \
+		'$(PYTEST) -n 4 tests/standin' \
+		'$(PYTHON) tests/standin/up $(PYTEST) -n 4 -m "not real" tests/cluster'
 test-cluster: all
 	PORTER=$(or $(PORTER),porter) PYTHON=$(PYTHON) tests/cluster/run
 bench: all

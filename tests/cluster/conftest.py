@@ -1,13 +1,18 @@
-"""Fixtures.  The clusters are started outside, by tests/cluster/run, so that
-parallel workers share them: see rig/__init__.py for what stands where."""
+"""Fixtures.  The clusters are started outside, by tests/cluster/run or
+tests/standin/up, so that parallel workers share them: see rig/__init__.py for
+what stands where."""
 import os
 from pathlib import Path
 
 import pytest
 
 from rig.cluster import Cluster
-from rig.kube import Namespace
-from rig.porter import BINARY, Porter
+from rig.fixtures import *  # noqa: F403
+from rig.relay import Relay
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "real(why): makes sense with real clusters only, not with stand-ins")
 
 
 @pytest.fixture(scope="session")
@@ -15,49 +20,13 @@ def clusters():
     """Both clusters: one (EC keys) and two (RSA keys)."""
     folder = os.environ.get("PORTER_CLUSTERS")
     if not folder:
-        pytest.exit("these tests need their clusters: start them with tests/cluster/run", 4)
+        pytest.exit("these tests need their clusters: start them with tests/cluster/run or tests/standin/up", 4)
     return [Cluster(Path(folder) / name) for name in ("one", "two")]
 
 
 @pytest.fixture(scope="session")
 def cluster(clusters):
     return clusters[0]
-
-
-@pytest.fixture
-def new_namespace():
-    """A function that makes a namespace in a cluster; its pods end with the test."""
-    made = []
-
-    def make(cluster):
-        made.append(Namespace(cluster))
-        return made[-1]
-    yield make
-    for namespace in made:
-        namespace.end()
-
-
-@pytest.fixture
-def namespace(new_namespace, cluster):
-    return new_namespace(cluster)
-
-
-@pytest.fixture
-def new_porter(request, tmp_path):
-    """A function that makes a Porter with some settings; stopped, in good order, with the test."""
-    assert BINARY.exists(), f"{BINARY} is missing: run make first, or set PORTER"
-    request.node.porters = []
-
-    def make(**settings):
-        folder = tmp_path / f"porter-{len(request.node.porters)}"
-        folder.mkdir()
-        request.node.porters.append(Porter(folder, **settings))
-        return request.node.porters[-1]
-    yield make
-    failed = getattr(request.node, "failed", False)
-    for porter in request.node.porters:
-        if porter.process:
-            porter.kill() if failed else porter.stop()
 
 
 @pytest.fixture
@@ -69,11 +38,24 @@ def porter(new_porter, clusters, tmp_path):
     return porter
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed:
-        item.failed = True
-        for porter in getattr(item, "porters", []):
-            report.sections.append((f"porter in {porter.folder.name}", porter.told()))
+@pytest.fixture
+def new_relay():
+    """A function that makes a Relay."""
+    made = []
+
+    def make(*args, **how):
+        made.append(Relay(*args, **how))
+        return made[-1]
+    yield make
+    for relay in made:
+        relay.close()
+
+
+@pytest.fixture
+def reading(new_relay, new_porter, tmp_path):
+    """A function that makes a relay that reads along, and a Porter that reaches a cluster through it."""
+    def make(cluster, user="developer", **settings):
+        relay, porter = new_relay(cluster.port, reads=cluster), new_porter(**settings)
+        porter.cluster(cluster.name, cluster.kubeconfig(user, tmp_path, server=f"https://127.0.0.1:{relay.port}"))
+        return relay, porter
+    return make

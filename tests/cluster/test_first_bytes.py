@@ -8,6 +8,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from rig import apps
 
 MIB = 1 << 20
@@ -83,6 +85,7 @@ def test_a_hundred_refused_connections_leave_their_tunnel_alone(namespace, new_p
     assert pod.seen(7007)["ended"].get("reset", 0) == 0
 
 
+@pytest.mark.real("it is the released binary, which make test does not build")
 def test_the_binary_is_static_and_runs_in_an_empty_chroot(namespace, new_porter, cluster):
     print(f"{RELEASED}: {RELEASED.stat().st_size} bytes")
     headers = subprocess.run(["readelf", "-lW", RELEASED], check=True, capture_output=True, text=True).stdout

@@ -72,8 +72,8 @@ def pem_of(certificate):
 class Server:
     """Accepts connections and gives each to serve(), in a thread of its own."""
 
-    def __init__(self, serve, port=0):
-        self.listener = socket.create_server(("127.0.0.1", port))
+    def __init__(self, serve):
+        self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.serve, self.connections = serve, []
         threading.Thread(target=self.run, daemon=True).start()
@@ -124,24 +124,6 @@ def hear_and_close(connection):
     connection.close()
 
 
-def relay(port):
-    """Carries each connection to a port of this machine."""
-    def serve(connection):
-        with connection, socket.create_connection(("127.0.0.1", port)) as there:
-            threading.Thread(target=copy, args=(there, connection), daemon=True).start()
-            copy(connection, there)
-    return serve
-
-
-def copy(source, sink):
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # either end has gone
-
-
 # Name of the kind: what it does, its state, words.  {port} and {host} are put in.
 SERVERS = {
     "expired": (tls(expired=True), "Failed", "certificate expired on 20"),
@@ -172,8 +154,8 @@ def authority(tmp_path_factory):
 def new_server():
     made = []
 
-    def make(serve, port=0):
-        made.append(Server(serve, port))
+    def make(serve):
+        made.append(Server(serve))
         return made[-1]
     yield make
     for server in made:
@@ -230,7 +212,8 @@ def test_each_kind_of_bad_server_has_its_words_and_disturbs_nobody(
         assert {n for n in wanted if said(porter, n, words)} == {name}
 
 
-def test_a_forward_recovers_when_its_server_does(namespace, porter, cluster, tmp_path, authority, new_server):
+def test_a_forward_recovers_when_its_server_does(
+        namespace, porter, cluster, tmp_path, authority, new_server, new_relay):
     namespace.pod("app")
     (tmp_path / "via").mkdir()
     bad = new_server(tls(expired=True)(authority))
@@ -244,6 +227,6 @@ def test_a_forward_recovers_when_its_server_does(namespace, porter, cluster, tmp
     porter.until(lambda: said(porter, "late/app", "connection refused"), "refused")
     porter.until(lambda: said(porter, "mended/app", "certificate"), "expired, or not trusted")
     bad.close()
-    new_server(relay(cluster.port), bad.port)
-    new_server(relay(cluster.port), late)
+    new_relay(cluster.port, port=bad.port)
+    new_relay(cluster.port, port=late)
     assert [porter.wait_echo(port) for port in ports.values()] == [b"hello"] * 2

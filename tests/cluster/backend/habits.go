@@ -36,7 +36,9 @@ func init() { // not at its declaration: the servers' own code refers to it
 		7021: each(chosen),
 		8080: web,
 	}
-	byName = map[string]func(*App, *conn){"echo": echo, "source": source, "late-sink": lateSink}
+	byName = map[string]func(*App, *conn){
+		"echo": echo, "source": source, "sink": sink, "duplex": duplex, "waiter": waiter,
+		"resetter": resetter, "late-sink": lateSink}
 }
 
 func each(serve func(*App, *conn)) func(*App, *listener) {

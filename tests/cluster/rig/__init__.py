@@ -1,8 +1,13 @@
-"""What the tests against a real API server stand on.
+"""What the tests against an API server stand on: a real one, or a stand-in
+(tests/standin).
 
 waiting   until(): the only way tests wait; free_port()
 cluster   starts clusters (etcd, kube-apiserver, node), and finds them again
 kube      namespaces, pods, services, deployments through the API
 apps      clients of the servers that run in each pod
 porter    the program under test
+probe     port-forwards by hand, without it
+fixtures  for conftest.py
+relay     carries connections to an API server, breaks them, reads along
+island    a network namespace, whose cable can lose all it carries
 """

@@ -4,6 +4,8 @@ import http.client
 import socket
 import struct
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from .waiting import LIMIT
 
@@ -127,3 +129,70 @@ def duplex_on(s, n, seed):
     sender.join()
     said = read_all(s).decode().strip()
     return (down.hexdigest(), said) == (sha256(stream(n, seed + "-down")), sha256(up))
+
+
+class Steady:
+    """Opens a new connection every so often, to each of the ports in turn, sends a
+    line and reads it back: until its block ends, and all connections with it.  They
+    do not wait for each other; `failed` says of each that failed which and how."""
+
+    def __init__(self, *ports, every=0.02):
+        self.ports, self.every = ports, every
+        self.count, self.failed = 0, []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def run(self):
+        due = time.monotonic()
+        with ThreadPoolExecutor(128) as pool:
+            while not self.over.is_set():
+                pool.submit(self.one, self.count)
+                self.count += 1
+                due += self.every
+                self.over.wait(due - time.monotonic())
+
+    def one(self, number):
+        port, line = self.ports[number % len(self.ports)], b"line %d\n" % number
+        try:
+            if (got := echo(port, line)) != line:
+                self.failed.append((number, port, got))
+        except (OSError, EOFError) as e:
+            self.failed.append((number, port, repr(e)))
+
+
+class Flow:
+    """An echo that goes on and on: what it has sent comes back, byte for byte."""
+
+    BLOCK = 1 << 16
+
+    def __init__(self, s):
+        self.socket, self.over = s, threading.Event()
+        self.bytes, self.failed = 0, None
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                block = stream(self.BLOCK, f"block at {self.bytes}")
+                if echo_on(self.socket, block) != block:
+                    raise ValueError("wrong bytes")
+                self.bytes += len(block)
+        except (OSError, EOFError, ValueError) as e:
+            self.failed = e
+
+    def end(self):
+        """How many bytes came back; fails if any was wrong, or it was cut."""
+        self.over.set()
+        self.thread.join()
+        self.socket.close()
+        assert not self.failed, f"after {self.bytes} bytes: {self.failed!r}"
+        return self.bytes

@@ -10,6 +10,7 @@ import os
 import signal
 import ssl
 import subprocess
+import urllib.request
 from base64 import b64encode
 from pathlib import Path
 
@@ -24,6 +25,7 @@ USERS = {
     "developer": READ + [("pods/portforward", "get create")],
     "create-only": READ + [("pods/portforward", "create")],
     "no-forward": READ,
+    "no-watch": [("pods", "get list"), ("services", "get"), ("pods/portforward", "get create")],
     "poller": [("pods", "get"), ("services", "get"), ("pods/portforward", "get create")],
     "blind": [("pods/portforward", "create")],
     "stranger": None,  # with a token the cluster does not know
@@ -47,11 +49,19 @@ class Cluster:
         about = json.loads((folder / "cluster.json").read_text())
         self.folder, self.name = folder, folder.name
         self.port, self.control = about["port"], about["control"]
-        self.api = self.client("admin")
+        # A stand-in has a port for tests themselves, which faults do not reach.
+        self.api = Api(about.get("own_port", self.port), *identity(folder, "admin"))
 
     def client(self, user):
         """The API, asked as that user."""
         return Api(self.port, *identity(self.folder, user))
+
+    def forbid(self, user):
+        """Takes all rights from a user; allow() gives them back."""
+        self.api.delete(f"{RBAC}/clusterrolebindings/test-{user}")
+
+    def allow(self, user):
+        bind(self.api, user)
 
     def kubeconfig(self, user="developer", folder=None, **changes):
         """Writes a kubeconfig with one context, named as the user.  changes:
@@ -110,21 +120,19 @@ class Starter:
 
     def __init__(self, folder, programs, keys):
         self.folder, self.programs, self.keys = folder, Path(programs), keys
-        self.processes = []
+        self.processes = {}  # by the program's name
 
     def start(self):
-        """Starts etcd and the API server, and does not wait: finish() does."""
-        self.folder.mkdir(parents=True)
-        self.write_certificates()
-        known = [u for u, rules in USERS.items() if rules is not None]
-        (self.folder / "tokens.csv").write_text("".join(f"{u}-token,{u},{u}\n" for u in known))
+        """Starts etcd and the API server, which finish() waits for."""
+        prepare(self.folder, self.keys)
         self.port, etcd, peer = free_port(), free_port(), free_port()
         self.run("etcd", *etcd_flags(etcd, peer))
+        self.wait(lambda: used(etcd), "etcd ready")
         self.run(self.programs / "apiserver", *apiserver_flags(self.port, etcd))
         return self
 
     def finish(self):
-        """Waits for the API server, then adds users' roles and the node."""
+        """Waits for the API server, adds users' roles and the node; returns the Cluster."""
         api = Api(self.port, *identity(self.folder, "admin"))
         self.wait(lambda: api.answers("/readyz"), "API server ready")
         for user, rules in USERS.items():
@@ -136,46 +144,59 @@ class Starter:
         self.wait(ready.exists, "node ready")
         about = {"port": self.port, "control": json.loads(ready.read_text())}
         (self.folder / "cluster.json").write_text(json.dumps(about))
+        return Cluster(self.folder)
 
     def wait(self, check, what):
         def alive_and_check():
-            for p in self.processes:
+            for name, p in self.processes.items():
                 if p.poll() is not None:
-                    raise RuntimeError(f"{p.args[0]} ended: {self.log(p)[-2000:]}")
+                    raise RuntimeError(f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}")
             return check()
         until(alive_and_check, what, 120)
 
-    def log(self, process):
-        return (self.folder / (Path(process.args[0]).name + ".log")).read_text()
-
     def run(self, program, *args):
-        with open(self.folder / (Path(program).name + ".log"), "wb") as log:
-            self.processes.append(subprocess.Popen(
+        name = Path(program).name
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(
                 [str(program), *map(str, args)], cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, preexec_fn=die_with_parent, start_new_session=True))
+                stdout=log, stderr=log, preexec_fn=die_with_parent, start_new_session=True)
+
+    def kill(self, name):
+        """Ends one of its programs (etcd, apiserver, node) as a crash does."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def again(self, name):
+        """Starts one that was killed, as it was called before, and does not wait."""
+        self.run(*self.processes[name].args)
 
     def stop(self):
-        for p in reversed(self.processes):
-            p.kill()
-            p.wait()
+        for name in reversed(self.processes):
+            self.kill(name)
 
-    def write_certificates(self):
-        (self.folder / "req.cnf").write_text("[req]\ndistinguished_name=dn\n[dn]\n")
-        self.certificate("ca", "/CN=test-ca", self.keys, "basicConstraints=critical,CA:TRUE", ca=False)
-        here = "subjectAltName=IP:127.0.0.1,DNS:localhost"
-        self.certificate("server", "/CN=kube-apiserver", self.keys, here, "extendedKeyUsage=serverAuth")
-        self.certificate("node", "/CN=system:node:test-node", "ec", here, "extendedKeyUsage=serverAuth")
-        self.certificate("service-accounts", "/CN=service-accounts", "ec")
-        clients = CERTIFICATES | {"kubelet-client": ("/CN=kube-apiserver", "ec")}
-        for name, (subject, keys) in clients.items():
-            self.certificate(name, subject, keys, "extendedKeyUsage=clientAuth")
 
-    def certificate(self, name, subject, keys, *extensions, ca=True):
-        signer = ["-CA", "ca.crt", "-CAkey", "ca.key"] if ca else []
-        added = [arg for e in extensions for arg in ("-addext", e)]
-        subprocess.run(["openssl", "req", "-x509", "-config", "req.cnf", *NEW_KEY[keys], "-nodes", "-days", "30",
-                        "-subj", subject, "-keyout", f"{name}.key", "-out", f"{name}.crt", *signer, *added],
-                       cwd=self.folder, check=True, capture_output=True)
+def prepare(folder, keys):
+    """A new folder with all certificates and tokens; keys: ec or rsa, for its CA and server."""
+    folder.mkdir(parents=True)
+    (folder / "req.cnf").write_text("[req]\ndistinguished_name=dn\n[dn]\n")
+    certificate(folder, "ca", "/CN=test-ca", keys, "basicConstraints=critical,CA:TRUE", ca=False)
+    here = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+    certificate(folder, "server", "/CN=kube-apiserver", keys, here, "extendedKeyUsage=serverAuth")
+    certificate(folder, "node", "/CN=system:node:test-node", "ec", here, "extendedKeyUsage=serverAuth")
+    certificate(folder, "service-accounts", "/CN=service-accounts", "ec")
+    clients = CERTIFICATES | {"kubelet-client": ("/CN=kube-apiserver", "ec")}
+    for name, (subject, of) in clients.items():
+        certificate(folder, name, subject, of, "extendedKeyUsage=clientAuth")
+    known = [u for u, rules in USERS.items() if rules is not None]
+    (folder / "tokens.csv").write_text("".join(f"{u}-token,{u},{u}\n" for u in known))
+
+
+def certificate(folder, name, subject, keys, *extensions, ca=True):
+    signer = ["-CA", "ca.crt", "-CAkey", "ca.key"] if ca else []
+    added = [arg for e in extensions for arg in ("-addext", e)]
+    subprocess.run(["openssl", "req", "-x509", "-config", "req.cnf", *NEW_KEY[keys], "-nodes", "-days", "30",
+                    "-subj", subject, "-keyout", f"{name}.key", "-out", f"{name}.crt", *signer, *added],
+                   cwd=folder, check=True, capture_output=True)
 
 
 def etcd_flags(port, peer):
@@ -183,6 +204,16 @@ def etcd_flags(port, peer):
     return ["--data-dir=etcd", f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=default={peer}", "--unsafe-no-fsync"]
+
+
+def used(etcd):
+    """Makes etcd's first changes before the API server sees any, as where a cluster has been in
+    use: whoever asks for all since number 1 then gets 410 Gone."""
+    put = urllib.request.Request(f"http://127.0.0.1:{etcd}/v3/kv/put", b'{"key": "dXNlZA==", "value": "dXNlZA=="}')
+    try:
+        return [urllib.request.urlopen(put).read() for _ in range(3)]
+    except OSError:
+        return None
 
 
 def apiserver_flags(port, etcd):
@@ -198,14 +229,20 @@ def apiserver_flags(port, etcd):
             "--kubelet-certificate-authority=ca.crt", "--kubelet-preferred-address-types=InternalIP"]
 
 
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
 def grant(api, user, rules):
-    rbac, name = "/apis/rbac.authorization.k8s.io/v1", f"test-{user}"
-    api.post(f"{rbac}/clusterroles", {
-        "metadata": {"name": name},
+    api.post(f"{RBAC}/clusterroles", {
+        "metadata": {"name": f"test-{user}"},
         "rules": [{"apiGroups": [""], "resources": [what], "verbs": verbs.split()} for what, verbs in rules]})
-    api.post(f"{rbac}/clusterrolebindings", {
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+    bind(api, user)
+
+
+def bind(api, user):
+    api.post(f"{RBAC}/clusterrolebindings", {
+        "metadata": {"name": f"test-{user}"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"test-{user}"},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]})
 
 

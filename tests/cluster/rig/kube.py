@@ -2,6 +2,7 @@
 import http.client
 import json
 import secrets
+import time
 import urllib.request
 
 from .waiting import until
@@ -19,12 +20,17 @@ SERVICE_PORTS = [
 class Api:
     """JSON over HTTPS on one kept connection; errors raise ApiError."""
 
+    KEPT_S = 60  # the server closes one that is idle for 90
+
     def __init__(self, port, context, headers):
-        self.headers = headers
+        self.headers, self.used = headers, 0
         self.connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
 
     def request(self, method, path, body=None, kind="application/json"):
         text = None if body is None else json.dumps(body)
+        if time.monotonic() > self.used + self.KEPT_S:
+            self.connection.close()  # the next request opens it
+        self.used = time.monotonic()
         try:
             self.connection.request(method, path, text, self.headers | {"Content-Type": kind})
             answer = self.connection.getresponse()
@@ -47,6 +53,13 @@ class Api:
 
     def delete(self, path, grace=None):
         return self.request("DELETE", path, None if grace is None else {"gracePeriodSeconds": grace})
+
+    def watch(self, path):
+        """What a watch tells, as it comes, until it ends: type and object."""
+        self.connection.request("GET", path, None, self.headers)
+        for line in self.connection.getresponse():
+            event = json.loads(line)
+            yield event["type"], event["object"]
 
     def answers(self, path):
         try:
@@ -106,8 +119,7 @@ class Pod:
         self.api.patch(self.path, {"metadata": {"annotations": test_node(annotations)}})
 
     def is_ready(self):
-        return any(c["type"] == "Ready" and c["status"] == "True"
-                   for c in self.get().get("status", {}).get("conditions", []))
+        return says_ready(self.get())
 
     def wait_running(self):
         until(lambda: self.get()["status"]["phase"] != "Pending", f"pod {self.name} started")
@@ -143,6 +155,11 @@ class Pod:
         url = f"{self.namespace.cluster.control}/pods/{self.namespace.name}/{self.name}{path}"
         with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=60) as answer:
             return json.load(answer)
+
+
+def says_ready(pod):
+    """Whether a pod's object does."""
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
 
 
 class Deployment:

@@ -37,11 +37,11 @@ class Porter:
         return "\n".join(f"[{title}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items())
                          for title, fields in self.sections)
 
-    def start(self, command=None):
-        """Returns at once; command: how to call it, if not as usual."""
+    def start(self, command=None, by=()):
+        """Returns at once; command: how to call it, if not as usual; by: what calls it."""
         config = self.folder / "porter.ini"
         config.write_text(self.ini())
-        command = command or [BINARY, "-config", config, "-headless", "-log", self.log_file]
+        command = [*by, *(command or [BINARY, "-config", config, "-headless", "-log", self.log_file])]
         self.process = subprocess.Popen([str(c) for c in command], cwd=self.folder, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         errors="replace", preexec_fn=die_with_parent)
@@ -55,6 +55,18 @@ class Porter:
 
     def logged(self, text):
         return [line for line in self.log() if text in line]
+
+    def states(self, name):
+        """The states it has told of a forward, "cluster/service", in their order, each once in a row."""
+        told = [line.split()[1].rstrip(":") for line in self.lines if line.startswith(f"{name} ")]
+        return [state for i, state in enumerate(told) if i == 0 or told[i - 1] != state]
+
+    def wait_state(self, name, state):
+        self.until(lambda: self.states(name)[-1:] == [state], f"{name} {state}")
+
+    def wake_ups(self):
+        """How often it has waited and gone on, all its threads together."""
+        return wake_ups(self.process.pid)
 
     def until(self, check, what, limit=LIMIT):
         """until(), given up at once if the program ends."""
@@ -92,6 +104,15 @@ class Porter:
     def told(self):
         """All it has said, for the report of a failed test."""
         return "\n".join([self.ini(), "--- stdout", "".join(self.lines), "--- log", *self.log()])
+
+
+def proc_field(path, name):
+    """A number from a file as /proc/PID/status is."""
+    return next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith(name + ":"))
+
+
+def wake_ups(pid):
+    return sum(proc_field(task / "status", "voluntary_ctxt_switches") for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def attempt(f, *args):

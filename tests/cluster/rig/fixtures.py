@@ -1,0 +1,52 @@
+"""Fixtures of every test that runs the program beside clusters, real ones or
+stand-ins.  A conftest imports all of them, and adds the clusters."""
+import pytest
+
+from .kube import Namespace
+from .porter import BINARY, Porter
+
+
+@pytest.fixture
+def new_namespace():
+    """A function that makes a namespace in a cluster; its pods end with the test."""
+    made = []
+
+    def make(cluster):
+        made.append(Namespace(cluster))
+        return made[-1]
+    yield make
+    for namespace in made:
+        namespace.end()
+
+
+@pytest.fixture
+def namespace(new_namespace, cluster):
+    return new_namespace(cluster)
+
+
+@pytest.fixture
+def new_porter(request, tmp_path):
+    """A function that makes a Porter with some settings; stopped, in good order, with the test."""
+    assert BINARY.exists(), f"{BINARY} is missing: run make first, or set PORTER"
+    request.node.porters = []
+
+    def make(**settings):
+        folder = tmp_path / f"porter-{len(request.node.porters)}"
+        folder.mkdir()
+        request.node.porters.append(Porter(folder, **settings))
+        return request.node.porters[-1]
+    yield make
+    failed = getattr(request.node, "failed", False)
+    for porter in request.node.porters:
+        if porter.process:
+            porter.kill() if failed else porter.stop()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        item.failed = True
+        for porter in getattr(item, "porters", []):
+            report.sections.append((f"porter in {porter.folder.name}", porter.told()))
