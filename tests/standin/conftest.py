@@ -9,6 +9,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "cluster"))
 from rig.kube import Namespace  # noqa: E402
 from rig.fixtures import *  # noqa: E402, F403
 from standin.client import Standin  # noqa: E402
+from standin.scene import Scene, Shared  # noqa: E402
 
 
 @pytest.fixture
@@ -47,3 +48,31 @@ def porter(new_porter, cluster):
     porter = new_porter(check_interval="300ms", reconnect_delay="300ms")
     porter.cluster("one", cluster.kubeconfig())
     return porter
+
+
+# ---- scene.py ----
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("standins")
+    shared = Shared(Standin(folder / "one"), Standin(folder / "two", "rsa"))
+    yield shared
+    shared.stop()
+
+
+@pytest.fixture
+def new_scene(shared, new_porter):
+    """A function that makes a scene."""
+    made = []
+
+    def make(**how):
+        made.append(Scene(shared, new_porter, **how))
+        return made[-1]
+    yield make
+    for scene in made:
+        scene.stop()
+
+
+@pytest.fixture
+def scene(new_scene):
+    return new_scene()
