@@ -6,6 +6,7 @@
 #   make test               unit tests, fuzzers' corpora and tests of the program, also against stand-ins
 #                           for clusters, under ASan and UBSan
 #   make test-cluster       the tests that need a real API server (PORTER=build/asan/porter)
+#   make soak               SOAK random faults from SEED under load, and memory compared
 #   make asan fuzz lint format bench install clean
 
 # The layers.  A file includes headers of its own layer and lower ones only: tests/lint.py reads
@@ -27,6 +28,8 @@ TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1
 export PYTHONDONTWRITEBYTECODE = 1
 PREFIX = /usr/local
 FUZZ_SECONDS = 60
+SOAK = 2000
+SEED =
 PYTHON = /usr/bin/python3
 SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
 
@@ -113,7 +116,10 @@ run-tests: $(if $(PYTESTS),$(B)/porter) $(UNITS) $(FUZZERS)
 		$(foreach f,$(FUZZERS),'$f tests/fuzz/corpus/$(f:$(B)/fuzz_%=%)') \
 		$(if $(PYTESTS),'$(PYTEST) $(PYTESTS)') \
 		'$(PYTEST) -n 4 tests/standin' \
-		'$(PYTHON) tests/standin/up $(PYTEST) -n 4 -m "not real" tests/cluster'
+		'$(PYTHON) tests/standin/up $(PYTEST) -n 4 -m "not real" tests/cluster' \
+		'tests/run "$(PYTHON) tests/standin/soak 100 1" "$(PYTHON) tests/standin/soak 100 2"'
+soak: all
+	PORTER=$(or $(PORTER),porter) $(PYTHON) tests/standin/soak $(SOAK) $(SEED)
 test-cluster: all
 	PORTER=$(or $(PORTER),porter) PYTHON=$(PYTHON) tests/cluster/run
 bench: all
@@ -148,6 +154,6 @@ install: all
 clean:
 	rm -rf build porter
 
-.PHONY: all asan test run-tests test-cluster bench fuzz run-fuzz lint format objects deps install clean
+.PHONY: all asan test run-tests soak test-cluster bench fuzz run-fuzz lint format objects deps install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
