@@ -61,6 +61,12 @@ def answers(port):
         return False
 
 
+def wait(port):
+    """Until it answers."""
+    while not answers(port):
+        time.sleep(0.002)
+
+
 def together(jobs):
     """Runs each (f, *arguments) in a thread of its own; returns the seconds all took."""
     failed = []
@@ -93,6 +99,15 @@ def sample(goes_on, f, *arguments):
 
 def connections(port, goes_on):
     return sample(goes_on, ask, port)
+
+
+def in_turn(ports, seconds, pause=0.005):
+    """New connections to each port in turn, with pauses: as connections()."""
+    times, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        times += connections(ports[len(times) % len(ports)], lambda n: n < 1)
+        time.sleep(pause)
+    return times
 
 
 def bytes_on_open(port, goes_on):
