@@ -170,4 +170,4 @@ def test_a_hundred_forwards_come_back_one_after_the_other(new_standin, new_porte
     assert outage["handshakes"]["begun"] == before["handshakes"]["begun"]
     assert outage["accepted"] - before["accepted"] <= MANY * (tries(seconds, 1) + seconds / 1.8 + 2)
     assert after["handshakes"]["begun"] - before["handshakes"]["begun"] <= 3 * MANY + 50  # a spare each, at last
-    assert after["handshakes"]["most_at_once"] < MANY
+    assert after["handshakes"]["most_at_once"] <= 80  # over 85 without turns
