@@ -973,6 +973,12 @@ static void uses_the_old_tunnel_when_it_answers_after_all(void **state)
 	loop_skip(K8S_SERVICE_LOOKS * INTERVAL_MS);
 	assert_int_equal(Api.upgrades, before); /* it is as good as any */
 	assert_int_equal(api_tunnels(), 1);
+	Api.mute = true;
+	forward_wake(F[0], false);
+	settle();
+	loop_skip(TUNNEL_FENCE_MS);
+	assert_int_equal(Api.upgrades, before + 1); /* and replaced as any */
+	wait_for(FORWARD_ACTIVE);
 }
 
 /* ---- health ---- */
@@ -1064,18 +1070,19 @@ static void tries_another_pod_where_a_probe_fails(void **state)
 {
 	(void)state;
 	probe_by_tcp();
-	PODS_ARE({"web-1", "u-1", READY}, {"web-2", "u-2", READY});
+	PODS_ARE({"web-1", "u-1", READY}, {"web-2", "u-2", READY}, {"web-3", "u-3", READY});
 	start();
 	wait_for(FORWARD_ACTIVE);
 	skip_probe();
 	Api.application = REFUSES;
-	Api.sick = "web-2";
+	Api.sound = "web-1";
 	for (int i = 0; i < 40 && Told < 3; i++)
 		loop_skip(500);
 	wait_for(FORWARD_ACTIVE);
 	assert_string_equal(Path, "Active|Failed|Active|");
 	assert_string_equal(event(0), "Active");
 	assert_string_equal(event(1), "Moved: web-1 instead of web-2");
+	assert_string_equal(event(2), "Moved: web-2 instead of web-3");
 	assert_true(is_served(connect_one(0)));
 }
 
