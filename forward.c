@@ -140,22 +140,27 @@ static void leave_active(struct forward *f)
 	f->left_ms = loop_now();
 }
 
-/* A pod that does not answer as it should serves all the same, but is not Active. */
+static void note_pod(struct forward *f, const char *name)
+{
+	char text[2 * K8S_NAME + 32];
+	if (!strcmp(f->serving, name))
+		return;
+	snprintf(text, sizeof text, "%s instead of %s", name, f->serving);
+	if (*f->serving && note(f, "Moved", text) && f->state == FORWARD_ACTIVE)
+		log_line(LOG_INFO, "forward goes to another pod",
+			LOG_FIELDS(LOG_STR("forward", f->name), LOG_STR("pod", name),
+				LOG_STR("before", f->serving)));
+	snprintf(f->serving, sizeof f->serving, "%s", name);
+}
+
+/* Also called at the end of each connection, so it does little where all is as it was.
+ * A pod that does not answer as it should serves all the same, but is not Active. */
 static void become_active(struct forward *f)
 {
 	const struct k8s_pod *pod = k8s_pod(f->target);
-	const char *name = pod ? pod->name : "";
-	char text[2 * K8S_NAME + 32];
 	timer_stop(&f->retry);
 	health_start(f->health);
-	if (*f->serving && strcmp(f->serving, name)) {
-		snprintf(text, sizeof text, "%s instead of %s", name, f->serving);
-		if (note(f, "Moved", text) && f->state == FORWARD_ACTIVE)
-			log_line(LOG_INFO, "forward goes to another pod",
-				LOG_FIELDS(LOG_STR("forward", f->name), LOG_STR("pod", name),
-					LOG_STR("before", f->serving)));
-	}
-	snprintf(f->serving, sizeof f->serving, "%s", name);
+	note_pod(f, pod ? pod->name : "");
 	if (f->state == FORWARD_ACTIVE || health_error(f->health)->kind)
 		return;
 	f->active_ms = loop_now();
