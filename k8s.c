@@ -28,7 +28,7 @@ struct k8s_target {
 	bool asked;            /* the owner waits for the end of a look */
 	bool by_get;           /* the pod may not be listed */
 	unsigned gets;         /* since it was last tried */
-	bool has_rule;         /* the last look for the service has succeeded */
+	bool has_rule;         /* the pods that are meant are known */
 	bool away;             /* the last try to watch has failed */
 	struct pod_rule rule;
 
