@@ -361,13 +361,13 @@ static void read_probe(const struct field *f, void *to)
 #define PORT "a number from 1 to 65535"
 
 static const struct key PorterKeys[] = {
-	{"check_interval", offsetof(struct config, check_interval_ms), read_duration, .min = 10,
+	{"check_interval", offsetof(struct config, settings.check_interval_ms), read_duration, .min = 10,
 		.max = DAY_MS, .must = "a duration from 10ms to 24h"},
-	{"reconnect_delay", offsetof(struct config, reconnect_delay_ms), read_duration,
+	{"reconnect_delay", offsetof(struct config, settings.reconnect_delay_ms), read_duration,
 		.max = DAY_MS, .must = "a duration up to 24h"},
-	{"hold", offsetof(struct config, hold_ms), read_duration, .max = DAY_MS,
+	{"hold", offsetof(struct config, settings.hold_ms), read_duration, .max = DAY_MS,
 		.must = "a duration up to 24h"},
-	{"tunnels", offsetof(struct config, tunnels), read_tunnels, .min = 1,
+	{"tunnels", offsetof(struct config, settings.tunnels), read_tunnels, .min = 1,
 		.max = CONFIG_TUNNELS_MAX, .must = "a number from 1 to 64"},
 	{"log", offsetof(struct config, log), read_log, .may_be_empty = true},
 };
@@ -641,10 +641,10 @@ bool config_load(struct config *c, const char *path, struct buf *errors)
 {
 	struct loader l = {.file = path, .folder = folder_of(path), .config = c};
 	*c = (struct config){.path = mem_dup(path),
-		.check_interval_ms = 10000,
-		.reconnect_delay_ms = 5000,
-		.hold_ms = 10000,
-		.tunnels = 4,
+		.settings = {.check_interval_ms = 10000,
+			.reconnect_delay_ms = 5000,
+			.hold_ms = 10000,
+			.tunnels = 4},
 		.log = mem_dup("porter.log")};
 	read_file(&l);
 	settle(&l);

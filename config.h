@@ -39,13 +39,18 @@ struct config_forward {
 	unsigned line;
 };
 
-struct config {
-	char *path;
+/* What is the same for all forwards. */
+struct config_settings {
 	int64_t check_interval_ms;  /* 10 s */
 	int64_t reconnect_delay_ms; /* 5 s */
 	int64_t hold_ms;            /* 10 s */
 	unsigned tunnels;           /* 4 */
-	char *log;                  /* "porter.log"; "" is stderr */
+};
+
+struct config {
+	char *path;
+	struct config_settings settings;
+	char *log; /* "porter.log"; "" is stderr */
 	struct config_cluster *clusters;
 	size_t cluster_count;
 	struct config_forward *forwards;

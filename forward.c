@@ -27,7 +27,7 @@ enum {
 };
 
 struct forward {
-	const struct config *all;
+	const struct config_settings *settings;
 	const struct config_forward *own;
 	struct cluster *cluster;
 	char *name;
@@ -80,6 +80,21 @@ const struct config_forward *forward_config(const struct forward *f)
 	return f->own;
 }
 
+uint16_t forward_local_port(const struct forward *f)
+{
+	return f->listener.port;
+}
+
+size_t forward_sockets(const struct forward *f, int fd[LISTENER_SOCKETS])
+{
+	return listener_sockets(&f->listener, fd);
+}
+
+const struct k8s_pod *forward_pod(const struct forward *f)
+{
+	return f->target ? k8s_pod(f->target) : NULL;
+}
+
 const struct history *forward_history(const struct forward *f)
 {
 	return &f->history;
@@ -98,7 +113,7 @@ static void log_state(const struct forward *f)
 		log_line(level, Words[f->state],
 			LOG_FIELDS(LOG_STR("forward", f->name),
 				LOG_STR("pod", pod ? pod->name : ""),
-				LOG_NUM("local_port", f->own->local_port),
+				LOG_NUM("local_port", f->listener.port),
 				LOG_NUM("remote_port", pod ? pod->port : 0)));
 	else
 		log_line(level, Words[f->state],
@@ -136,7 +151,7 @@ static void leave_active(struct forward *f)
 	if (f->state != FORWARD_ACTIVE)
 		return;
 	f->state = FORWARD_RECONNECTING;
-	f->was_healthy = ms >= HEALTHY_MS && ms >= f->all->reconnect_delay_ms;
+	f->was_healthy = ms >= HEALTHY_MS && ms >= f->settings->reconnect_delay_ms;
 	f->left_ms = loop_now();
 }
 
@@ -177,7 +192,7 @@ static int64_t jitter(int64_t ms)
  * Never before the server wants it. */
 static int64_t backoff_ms(const struct forward *f, int64_t wished)
 {
-	int64_t base = f->all->reconnect_delay_ms;
+	int64_t base = f->settings->reconnect_delay_ms;
 	unsigned n = f->attempts - f->at_once;
 	if (n == 0 && !wished)
 		return cluster_turn(f->cluster);
@@ -202,7 +217,7 @@ static bool is_passing(const struct forward *f, const struct err *e, bool lost)
 	bool of_rights = e->kind == ERR_FORBIDDEN || e->kind == ERR_UNAUTHORIZED;
 	int64_t since = of_pod && f->left_ms > f->outage_ms ? f->left_ms : f->outage_ms;
 	return err_rule(e->kind)->passing || ((of_pod || of_rights) && f->active_ms && since &&
-						     loop_now() - since < f->all->hold_ms);
+						     loop_now() - since < f->settings->hold_ms);
 }
 
 /* A look or a tunnel failed.  While a try is being waited for already, only the
@@ -352,7 +367,7 @@ static void on_ping(struct timer *timer)
 {
 	struct forward *f = OWNER_OF(timer, struct forward, ping);
 	pool_ping(f->pool);
-	timer_about(timer, f->all->check_interval_ms);
+	timer_about(timer, f->settings->check_interval_ms);
 	if (health_error(f->health)->kind == ERR_NOT_READY &&
 		loop_now() - f->left_pod_ms >= FORWARD_BACKOFF_MAX_MS)
 		leave_pod(f);
@@ -427,7 +442,7 @@ static void on_gone(void *owner, const struct client_end *end)
 		: end->by_client ? "connection reset by the client"
 				 : "connection reset",
 		LOG_FIELDS(LOG_STR("forward", f->name), LOG_STR("pod", end->pod),
-			LOG_NUM("local_port", f->own->local_port),
+			LOG_NUM("local_port", f->listener.port),
 			LOG_NUM("remote_port", f->own->target.port),
 			LOG_NUM("up", (long long)end->up), LOG_NUM("down", (long long)end->down),
 			LOG_NUM("ms", end->ms),
@@ -456,7 +471,7 @@ static void take(void *owner, int fd, const struct sockaddr_storage *from)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &One, sizeof One);
 	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &One, sizeof One);
-	client_new(&f->clients, fd, f->all->hold_ms, &Client_ops, f);
+	client_new(&f->clients, fd, f->settings->hold_ms, &Client_ops, f);
 	if (f->state == FORWARD_FAILED && timer_is_set(&f->retry) && !pool_is_ready(f->pool))
 		clients_reset_held(&f->clients, &f->err);
 	else
@@ -474,24 +489,25 @@ static void free_forward(void *p)
 	free(f);
 }
 
-struct forward *forward_new(const struct config *all, const struct config_forward *own,
-	struct cluster *cluster, struct err *e)
+struct forward *forward_new(const struct forward_spec *spec, struct err *e)
 {
 	struct forward *f = mem_new(sizeof *f);
 	struct buf name = {0};
-	buf_print(&name, "%s/%s", all->clusters[own->cluster].name, own->target.name);
-	*f = (struct forward){.all = all,
-		.own = own,
-		.cluster = cluster,
+	buf_print(&name, "%s/%s", spec->cluster_name, spec->own->target.name);
+	*f = (struct forward){.settings = spec->settings,
+		.own = spec->own,
+		.cluster = spec->cluster,
 		.name = mem_dup_n(buf_data(&name), buf_len(&name)),
 		.retry.on = on_retry,
 		.ping.on = on_ping};
 	buf_free(&name);
-	const struct listener_spec spec = {.address = own->local_address,
-		.only_that = own->address_is_set,
-		.port = own->local_port,
-		.name = f->name};
-	if (listener_open(&f->listener, &spec, e))
+	const struct listener_spec listener = {.address = f->own->local_address,
+		.only_that = f->own->address_is_set,
+		.port = f->own->local_port,
+		.name = f->name,
+		.lent = spec->lent,
+		.lent_count = spec->lent_count};
+	if (listener_open(&f->listener, &listener, e))
 		return f;
 	loop_free_later(f, free_forward);
 	return NULL;
@@ -501,20 +517,27 @@ void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f)
 {
 	const struct pool_spec pool = {.cluster = f->cluster,
 		.namespace = f->own->target.namespace,
-		.limit = f->all->tunnels};
-	const struct health_spec health = {
-		.at = {f->own->local_address, f->own->local_port, f->name},
+		.limit = f->settings->tunnels};
+	const struct health_spec health = {.at = {f->own->local_address, f->listener.port, f->name},
 		.probe = &f->own->probe,
-		.interval_ms = f->all->check_interval_ms};
+		.interval_ms = f->settings->check_interval_ms};
 	f->on = on;
 	f->owner = owner;
 	f->pool = pool_new(&pool, &Pool_ops, f);
 	f->health = health_new(&health, on_health, f);
-	f->target =
-		k8s_follow(f->cluster, &f->own->target, f->all->check_interval_ms, on_target, f);
-	timer_about(&f->ping, f->all->check_interval_ms);
+	f->target = k8s_follow(
+		f->cluster, &f->own->target, f->settings->check_interval_ms, on_target, f);
+	timer_about(&f->ping, f->settings->check_interval_ms);
 	listener_serve(&f->listener, take, f);
 	set_accepting(f);
+}
+
+void forward_adjust(struct forward *f)
+{
+	k8s_set_interval(f->target, f->settings->check_interval_ms);
+	health_set_interval(f->health, f->settings->check_interval_ms);
+	pool_limit(f->pool, f->settings->tunnels);
+	timer_about(&f->ping, f->settings->check_interval_ms);
 }
 
 void forward_free(struct forward *f)

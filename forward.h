@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "history.h"
+#include "listener.h"
 
 struct cluster;
 struct forward;
@@ -30,16 +31,27 @@ enum forward_state {
 /* "Active", ... */
 const char *forward_state_name(enum forward_state s);
 
+/* What it has must outlive the forward, but for `lent`. */
+struct forward_spec {
+	const struct config_settings *settings;
+	const struct config_forward *own;
+	struct cluster *cluster;
+	const char *cluster_name; /* as messages call it */
+	const int *lent;          /* sockets that listen already: see listener.h */
+	size_t lent_count;
+};
+
 /* Makes one and binds its listeners, which take no connection yet: the loop
- * is not needed.  `all`, `own` and `cluster` must outlive it.  NULL with *e
- * set: the port is taken, or cannot be bound. */
-struct forward *forward_new(const struct config *all, const struct config_forward *own,
-	struct cluster *cluster, struct err *e);
+ * is not needed.  NULL with *e set: the port is taken, or cannot be bound. */
+struct forward *forward_new(const struct forward_spec *spec, struct err *e);
 
 /* Begins to serve.  `on` is called from the loop whenever the state or the reason for
  * it has changed; tries that fail as before are only counted.  It is for showing that:
  * it must not free the forward. */
 void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner);
+
+/* The settings are others than they were: from now on it goes by them. */
+void forward_adjust(struct forward *f);
 
 /* Closes its listeners and connections, at once, and frees it; in any state, before
  * forward_start() too. */
@@ -55,6 +67,13 @@ enum forward_state forward_state(const struct forward *f);
 /* "cluster/service", as messages name it. */
 const char *forward_name(const struct forward *f);
 const struct config_forward *forward_config(const struct forward *f);
+
+/* Where it listens: the port, and the sockets, as another may be lent them. */
+uint16_t forward_local_port(const struct forward *f);
+size_t forward_sockets(const struct forward *f, int fd[LISTENER_SOCKETS]);
+
+/* The pod in use, or NULL. */
+const struct k8s_pod *forward_pod(const struct forward *f);
 
 /* Why it is not Active; kind ERR_NONE where it is, or is not known yet. */
 const struct err *forward_error(const struct forward *f);

@@ -188,6 +188,13 @@ void health_stop(struct health *h)
 	health_pause(h);
 }
 
+void health_set_interval(struct health *h, int64_t ms)
+{
+	h->spec.interval_ms = ms;
+	if (timer_is_set(&h->next))
+		timer_about(&h->next, ms);
+}
+
 void health_free(struct health *h)
 {
 	health_stop(h);

@@ -27,6 +27,7 @@ struct health_spec {
 /* `on` is called from the loop when health_error() has changed. */
 struct health *health_new(const struct health_spec *spec, void (*on)(void *owner), void *owner);
 void health_free(struct health *h);
+void health_set_interval(struct health *h, int64_t ms); /* from the next check on */
 
 /* Checks from now on, the first at once; or not any more, and what was found is
  * forgotten.  Between health_pause() and the end of the next check what counts goes on

@@ -307,6 +307,13 @@ struct k8s_target *k8s_follow(struct cluster *cluster, const struct k8s_ref *ref
 	return t;
 }
 
+void k8s_set_interval(struct k8s_target *t, int64_t ms)
+{
+	t->interval_ms = ms;
+	if (timer_is_set(&t->timer))
+		timer_about(&t->timer, ms);
+}
+
 void k8s_unfollow(struct k8s_target *t)
 {
 	if (t->call)

@@ -48,7 +48,8 @@ enum { K8S_SERVICE_LOOKS = 6 };
  */
 struct k8s_target *k8s_follow(struct cluster *cluster, const struct k8s_ref *ref,
 	int64_t interval_ms, void (*on)(void *owner), void *owner);
-void k8s_unfollow(struct k8s_target *t); /* allowed in `on` */
+void k8s_set_interval(struct k8s_target *t, int64_t ms); /* from the next look on */
+void k8s_unfollow(struct k8s_target *t);                 /* allowed in `on` */
 
 /* The pod in use: chosen when there was none or the last one is gone, and kept
  * by UID while it serves (Ready ones; or Running ones, where the service has

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@ enum {
 	BACKLOG = 512,
 	ACCEPTS_A_TURN = 64,
 	NO_DESCRIPTORS_MS = 1000, /* pause after accept(2) found none left */
+	ANY_PORT_TRIES = 16,      /* a free port of 127.0.0.1 may be taken on ::1 */
 };
 
 /* ---- taking ---- */
@@ -68,10 +70,32 @@ void listener_accept(struct listener *l, bool on)
 
 /* ---- beginning and end ---- */
 
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in6 a; /* sockaddr_in has it in the same place */
+	socklen_t n = sizeof a;
+	return getsockname(fd, (struct sockaddr *)&a, &n) ? 0 : ntohs(a.sin6_port);
+}
+
+/* A copy of the lent socket that listens there, or -1. */
+static int borrow(const struct listener_spec *spec, const struct sockaddr *at, socklen_t n)
+{
+	for (size_t i = 0; i < spec->lent_count; i++) {
+		struct sockaddr_storage a = {0};
+		socklen_t size = sizeof a;
+		if (!getsockname(spec->lent[i], (struct sockaddr *)&a, &size) && size == n &&
+			!memcmp(&a, at, n))
+			return fcntl(spec->lent[i], F_DUPFD_CLOEXEC, 0);
+	}
+	return -1;
+}
+
 static bool bind_one(struct listener_socket *s, const struct listener_spec *spec,
 	const struct sockaddr *to, socklen_t n, bool optional, struct err *e)
 {
 	static const int One = 1;
+	if ((s->io.fd = borrow(spec, to, n)) >= 0)
+		return true;
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	s->io.fd = fd;
 	if (fd >= 0) {
@@ -102,23 +126,48 @@ static bool bind_all(struct listener *l, const struct listener_spec *spec, struc
 		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	struct listener_socket *s = l->socket;
 	bool is_v4 = inet_pton(AF_INET, spec->address, &v4.sin_addr) == 1;
-	if (is_v4 && !bind_one(s++, spec, (struct sockaddr *)&v4, sizeof v4, false, e))
+	if (is_v4 && !bind_one(s, spec, (struct sockaddr *)&v4, sizeof v4, false, e))
 		return false;
+	if (is_v4)
+		v6.sin6_port = htons(port_of(s++->io.fd));
 	if (is_v4 && spec->only_that)
 		return true;
 	return bind_one(s, spec, (struct sockaddr *)&v6, sizeof v6, is_v4, e);
 }
 
-bool listener_open(struct listener *l, const struct listener_spec *spec, struct err *e)
+static bool open_once(struct listener *l, const struct listener_spec *spec, struct err *e)
 {
 	*l = (struct listener){.pause.on = on_pause, .name = spec->name};
 	for (int i = 0; i < LISTENER_SOCKETS; i++)
 		l->socket[i] = (struct listener_socket){
 			.io = {.fd = -1, .on = on_connection}, .listener = l};
-	if (bind_all(l, spec, e))
+	if (bind_all(l, spec, e)) {
+		l->port = port_of(l->socket[0].io.fd);
 		return true;
+	}
 	listener_close(l);
 	return false;
+}
+
+bool listener_open(struct listener *l, const struct listener_spec *spec, struct err *e)
+{
+	for (int tries = spec->port ? 1 : ANY_PORT_TRIES; --tries;) {
+		struct err in_use = {0};
+		if (open_once(l, spec, &in_use))
+			return true;
+		if (in_use.code != EADDRINUSE)
+			break;
+	}
+	return open_once(l, spec, e);
+}
+
+size_t listener_sockets(const struct listener *l, int fd[LISTENER_SOCKETS])
+{
+	size_t n = 0;
+	for (int i = 0; i < LISTENER_SOCKETS; i++)
+		if (l->socket[i].io.fd >= 0)
+			fd[n++] = l->socket[i].io.fd;
+	return n;
 }
 
 void listener_close(struct listener *l)

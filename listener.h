@@ -21,6 +21,7 @@ struct listener {
 	} socket[LISTENER_SOCKETS];
 	struct timer pause; /* set while there are no descriptors */
 	bool accepting;
+	uint16_t port; /* listened on, also where any was asked for */
 	const char *name;
 	void (*take)(void *owner, int fd, const struct sockaddr_storage *from);
 	void *owner;
@@ -29,8 +30,10 @@ struct listener {
 struct listener_spec {
 	const char *address; /* of 127.0.0.0/8, or ::1 */
 	bool only_that;      /* else ::1, too, beside 127.0.0.1, where there is one */
-	uint16_t port;
-	const char *name; /* the forward's, for messages; must outlive the listener */
+	uint16_t port;       /* 0: any free one */
+	const char *name;    /* the forward's, for messages; must outlive the listener */
+	const int *lent;     /* sockets that listen already: one at an address that is */
+	size_t lent_count;   /* wanted is used (a copy of it), and not bound anew */
 };
 
 /* Binds and listens: connections wait in the kernel.  The loop is not needed.  False
@@ -45,4 +48,8 @@ void listener_serve(struct listener *l,
  * Without descriptors they wait, too, for a second at a time. */
 void listener_accept(struct listener *l, bool on);
 
+/* Its sockets, as another may be lent them; returns how many there are. */
+size_t listener_sockets(const struct listener *l, int fd[LISTENER_SOCKETS]);
+
+/* Where they were lent, connections that wait in the kernel are not lost. */
 void listener_close(struct listener *l);

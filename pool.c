@@ -340,6 +340,11 @@ static void free_pool(void *owner)
 	free(p);
 }
 
+void pool_limit(struct pool *p, unsigned limit)
+{
+	p->limit = limit;
+}
+
 void pool_free(struct pool *p)
 {
 	timer_stop(&p->surplus);

@@ -36,7 +36,8 @@ struct pool_spec {
 };
 
 struct pool *pool_new(const struct pool_spec *spec, const struct pool_ops *ops, void *owner);
-void pool_free(struct pool *p); /* its channels are ended (CHANNEL_BROKE) */
+void pool_free(struct pool *p);                  /* its channels are ended (CHANNEL_BROKE) */
+void pool_limit(struct pool *p, unsigned limit); /* another one, for those to come */
 
 /* New channels go to `pod` from now on, on tunnels opened ahead of them.
  * Tunnels to another pod drain: they keep their channels and close behind the

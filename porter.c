@@ -180,7 +180,11 @@ static enum exit_status open_forwards(void)
 	for (size_t i = 0; i < Run.config.forward_count; i++) {
 		const struct config_forward *own = &Run.config.forwards[i];
 		struct err e = {0};
-		Run.forward[i] = forward_new(&Run.config, own, Run.cluster[own->cluster], &e);
+		const struct forward_spec spec = {.settings = &Run.config.settings,
+			.own = own,
+			.cluster = Run.cluster[own->cluster],
+			.cluster_name = Run.config.clusters[own->cluster].name};
+		Run.forward[i] = forward_new(&spec, &e);
 		if (!Run.forward[i])
 			fprintf(stderr, "Error: %s (%s:%u)\n", e.text, Run.config.path, own->line);
 		all &= Run.forward[i] != NULL;

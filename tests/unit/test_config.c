@@ -130,9 +130,9 @@ static void finds_every_key_in_the_documents(void **state)
 
 static void check_settings(const struct config *c, int64_t check, int64_t delay, int64_t hold)
 {
-	assert_int_equal(c->check_interval_ms, check);
-	assert_int_equal(c->reconnect_delay_ms, delay);
-	assert_int_equal(c->hold_ms, hold);
+	assert_int_equal(c->settings.check_interval_ms, check);
+	assert_int_equal(c->settings.reconnect_delay_ms, delay);
+	assert_int_equal(c->settings.hold_ms, hold);
 }
 
 static void has_defaults(void **state)
@@ -141,7 +141,7 @@ static void has_defaults(void **state)
 	(void)state;
 	free(load(&c, PROD FORWARD("a", "prod", "api", "8080")));
 	check_settings(&c, 10000, 5000, 10000);
-	assert_int_equal(c.tunnels, 4);
+	assert_int_equal(c.settings.tunnels, 4);
 	assert_string_equal(c.log, "porter.log");
 	assert_null(c.clusters[0].kubeconfig);
 	assert_null(c.clusters[0].context);
@@ -153,7 +153,7 @@ static void has_defaults(void **state)
 		"[porter]\ncheck_interval=\ntunnels=\nhold= ; x\n[cluster prod]\nkubeconfig=\n"
 		"context=\n" FORWARD("a", "prod", "api", "8080")));
 	check_settings(&c, 10000, 5000, 10000);
-	assert_int_equal(c.tunnels, 4);
+	assert_int_equal(c.settings.tunnels, 4);
 	assert_null(c.clusters[0].kubeconfig);
 	assert_null(c.clusters[0].context);
 	config_free(&c);
@@ -170,7 +170,7 @@ static void takes_every_setting(void **state)
 			"65534") "local_address = 0:0::1\nprobe = exec ./check -x \"a \\; b\" ; "
 				 "c\n"));
 	check_settings(&c, 10, 0, 5400000);
-	assert_int_equal(c.tunnels, 64);
+	assert_int_equal(c.settings.tunnels, 64);
 	assert_string_equal(c.log, "");
 	assert_string_equal(c.clusters[0].context, "team#1;eu: x");
 	assert_string_equal(c.forwards[0].target.name, "api.x-1");

@@ -30,7 +30,7 @@ struct user {
 	bool reset;
 };
 
-static struct config All;
+static struct config_settings All;
 static struct config_forward Own[FORWARDS];
 static struct cluster *Cluster;
 static struct forward *F[FORWARDS]; /* most tests have only the first */
@@ -66,19 +66,16 @@ static uint16_t free_port(void)
 
 static int begin(void **state)
 {
-	static struct config_cluster cluster = {.name = (char *)"prod"};
 	(void)state;
 	child_init();
 	loop_init();
 	log_line(LOG_INFO, "a test begins", NULL);
 	api_start();
 	Cluster = api_cluster();
-	All = (struct config){.check_interval_ms = INTERVAL_MS,
+	All = (struct config_settings){.check_interval_ms = INTERVAL_MS,
 		.reconnect_delay_ms = DELAY_MS,
 		.hold_ms = HOLD_MS,
-		.tunnels = 2,
-		.clusters = &cluster,
-		.cluster_count = 1};
+		.tunnels = 2};
 	Told = 0;
 	Path[0] = '\0';
 	for (int i = 0; i < USERS; i++)
@@ -114,11 +111,20 @@ static int end(void **state)
 	return 0;
 }
 
+static struct forward *new_forward(int i, struct err *e)
+{
+	return forward_new(&(struct forward_spec){.settings = &All,
+				   .own = &Own[i],
+				   .cluster = Cluster,
+				   .cluster_name = "prod"},
+		e);
+}
+
 static void start_one(int i)
 {
 	struct err e = {0};
 	Own[i].local_port = free_port();
-	F[i] = forward_new(&All, &Own[i], Cluster, &e);
+	F[i] = new_forward(i, &e);
 	if (!F[i])
 		fail_msg("%s", e.text);
 	forward_start(F[i], on_change, NULL);
@@ -1320,7 +1326,7 @@ static void be_only_made(void)
 {
 	struct err e = {0};
 	Own[0].local_port = free_port();
-	F[0] = forward_new(&All, &Own[0], Cluster, &e);
+	F[0] = new_forward(0, &e);
 	assert_non_null(F[0]);
 }
 
@@ -1351,7 +1357,7 @@ static void says_that_its_port_is_taken(void **state)
 	struct err e = {0};
 	(void)state;
 	start();
-	assert_null(forward_new(&All, &Own[0], Cluster, &e));
+	assert_null(new_forward(0, &e));
 	assert_int_equal(e.kind, ERR_LOCAL);
 	assert_non_null(strstr(e.text, "for 'prod/web'"));
 }
