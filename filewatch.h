@@ -1,0 +1,29 @@
+/* Tells when a file has become another one: written, replaced, or reached by another
+ * symbolic link in its folder (as Kubernetes updates the files it mounts).
+ *
+ * By inotify(7) on the folder, so it costs nothing while nothing happens there.  Knows
+ * nothing of what is in the file.
+ */
+#pragma once
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "loop.h"
+
+enum { FILEWATCH_SETTLE_MS = 200 }; /* without a further change, before it is told */
+
+/* Embedded in its owner.  Starts as {0}, then filewatch_open(). */
+struct filewatch {
+	struct io io;
+	struct timer settle;
+	char *path;
+	struct stat seen; /* when it was last told, or opened */
+	void (*on)(struct filewatch *w);
+};
+
+/* `on` is called from the loop when the file at `path` (copied) is there and is not as
+ * it was; not while there is none.  False with errno set: it cannot be watched. */
+bool filewatch_open(struct filewatch *w, const char *path, void (*on)(struct filewatch *w));
+
+/* Harmless where it is not open. */
+void filewatch_close(struct filewatch *w);
