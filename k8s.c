@@ -1,5 +1,6 @@
-/* A service is asked for, its pods are watched; or a pod by its name is watched, or got
- * again and again.  What it means is decided in pod.c. */
+/* A service or workload is asked for, its pods are watched; or pods by a selector are
+ * watched, or one by its name, or that is got again and again.  What an object means is
+ * decided in pod.c. */
 #include "k8s.h"
 
 #include <stdio.h>
@@ -24,7 +25,7 @@ struct k8s_target {
 	struct task settle;     /* by what is known already */
 	struct watcher watcher; /* of the pods that are meant */
 	struct pod_distrust distrust;
-	struct api_call *call; /* for the service, or the pod; NULL: none */
+	struct api_call *call; /* for the service, workload or pod; NULL: none */
 	bool asked;            /* the owner waits for the end of a look */
 	bool by_get;           /* the pod may not be listed */
 	unsigned gets;         /* since it was last tried */
@@ -39,36 +40,29 @@ struct k8s_target {
 
 /* ---- paths ---- */
 
-/* "/api/v1/namespaces/NAMESPACE/KIND" and, unless it is NULL, "/NAME". */
-static struct buf path_of(const struct k8s_target *t, const char *kind, const char *name)
+/* "/api/v1/namespaces/NAMESPACE/pods". */
+static struct buf path_of(const struct k8s_target *t, enum k8s_type type)
 {
+	static const struct {
+		const char *api, *objects;
+	} Place[] = {[K8S_SERVICE] = {"api/v1", "services"},
+		[K8S_POD] = {"api/v1", "pods"},
+		[K8S_DEPLOYMENT] = {"apis/apps/v1", "deployments"},
+		[K8S_STATEFULSET] = {"apis/apps/v1", "statefulsets"},
+		[K8S_DAEMONSET] = {"apis/apps/v1", "daemonsets"}};
 	struct buf path = {0};
-	buf_print(&path, "/api/v1/namespaces/");
+	buf_print(&path, "/%s/namespaces/", Place[type].api);
 	http_put_encoded(&path, t->ref->namespace);
-	buf_print(&path, "/%s", kind);
-	if (name) {
-		buf_print(&path, "/");
-		http_put_encoded(&path, name);
-	}
+	buf_print(&path, "/%s", Place[type].objects);
 	return path;
 }
 
-static void put_selector(struct buf *out, const struct value *labels)
+/* Asks for the object that the target is called by. */
+static void ask(struct k8s_target *t, void (*on)(void *owner, const struct api_answer *))
 {
-	const struct value *key = value_first(labels);
-	for (const char *comma = ""; key; key = value_next(labels, key), comma = ",") {
-		const char *value = value_text(value_of(key));
-		http_put_encoded(out, comma);
-		http_put_encoded(out, value_text(key));
-		http_put_encoded(out, "=");
-		http_put_encoded(out, value ? value : "");
-	}
-}
-
-/* Takes the path over. */
-static void ask(
-	struct k8s_target *t, struct buf path, void (*on)(void *owner, const struct api_answer *))
-{
+	struct buf path = path_of(t, t->ref->type);
+	buf_print(&path, "/");
+	http_put_encoded(&path, t->ref->name);
 	buf_put(&path, "", 1);
 	t->call = api_get(t->cluster, (const char *)buf_data(&path), on, t);
 	buf_free(&path);
@@ -119,19 +113,30 @@ static void end_choice(struct k8s_target *t, const struct pod_choice *choice)
 
 static void get_pod(struct k8s_target *t);
 
-static void settle(struct k8s_target *t)
+/* A selector that the server does not understand (400) needs a person. */
+static struct err list_error(const struct k8s_target *t)
 {
 	const struct err *e = watch_error(&t->watcher);
+	struct err out = {0};
+	if (t->ref->type != K8S_SELECTOR || e->code != 400)
+		return *e;
+	err_set(&out, ERR_NOT_FOUND, e->code, "selector '%s': %s", t->ref->name, e->text);
+	return out;
+}
+
+static void settle(struct k8s_target *t)
+{
+	const struct err e = list_error(t);
 	const struct pod *pod;
-	if (!t->has_rule || (!watch_is_listed(&t->watcher) && !e->kind))
+	if (!t->has_rule || (!watch_is_listed(&t->watcher) && !e.kind))
 		return;
-	if (e->kind == ERR_FORBIDDEN && t->ref->type == K8S_POD && !watch_is_listed(&t->watcher)) {
+	if (e.kind == ERR_FORBIDDEN && t->ref->type == K8S_POD && !watch_is_listed(&t->watcher)) {
 		watch_leave(&t->watcher);
 		t->by_get = true;
 		t->gets = 0;
 		get_pod(t);
-	} else if (e->kind) {
-		conclude_unseen(t, e);
+	} else if (e.kind) {
+		conclude_unseen(t, &e);
 	} else {
 		struct pod_choice choice = begin_choice(t);
 		for (size_t i = 0; (pod = watch_pod(&t->watcher, i)); i++)
@@ -142,7 +147,7 @@ static void settle(struct k8s_target *t)
 
 static void look(struct k8s_target *t);
 
-/* Where the server was away, and is back, a service that could not be asked for can. */
+/* Where the server was away, and is back, an object that could not be asked for can. */
 static void on_watch(struct watcher *w)
 {
 	struct k8s_target *t = OWNER_OF(w, struct k8s_target, watcher);
@@ -161,9 +166,13 @@ static void on_settle(struct task *task)
 		settle(t);
 }
 
-/* Takes the path over.  If these pods are watched already, they are looked at soon. */
-static void watch(struct k8s_target *t, struct buf path)
+/* `by` is the head of a query, `text` its value.  If these pods are watched already, they
+ * are looked at soon. */
+static void watch(struct k8s_target *t, const char *by, const char *text)
 {
+	struct buf path = path_of(t, K8S_POD);
+	buf_print(&path, "?%s", by);
+	http_put_encoded(&path, text);
 	buf_put(&path, "", 1);
 	const char *now = watch_path(&t->watcher), *then = (const char *)buf_data(&path);
 	if (!now || strcmp(now, then)) {
@@ -177,15 +186,15 @@ static void watch(struct k8s_target *t, struct buf path)
 	buf_free(&path);
 }
 
-/* ---- a service ---- */
+/* ---- a service, a workload ---- */
 
 /* The server's words name what the row of a table names already. */
-static struct err in_short(const struct err *e, const char *missing)
+static struct err in_short(const struct k8s_target *t, const struct err *e)
 {
 	struct err out = {0};
 	if (e->kind != ERR_NOT_FOUND)
 		return *e;
-	err_set(&out, e->kind, e->code, "%s not found", missing);
+	err_set(&out, e->kind, e->code, "%s not found", pod_type_name(t->ref->type));
 	return out;
 }
 
@@ -197,32 +206,37 @@ static void look_later(struct k8s_target *t, int64_t ms, const struct err *e)
 		timer_after(&t->timer, e->wait_s * 1000LL + random_u32() % 1000);
 }
 
-static void on_service(void *owner, const struct api_answer *a)
+static void on_object(void *owner, const struct api_answer *a)
 {
 	struct k8s_target *t = owner;
-	struct err e = in_short(&a->err, "service");
-	struct buf path;
+	struct err e = in_short(t, &a->err);
+	struct buf selector = {0};
 	t->call = NULL;
 	if (!e.kind || e.kind == ERR_NOT_FOUND) /* else the rule that was known still holds */
-		t->has_rule = !e.kind && pod_rule_of_service(&t->rule, t->ref, a->body, &e);
+		t->has_rule =
+			!e.kind && pod_rule_of_object(&t->rule, &selector, t->ref, a->body, &e);
 	look_later(t, e.kind ? t->interval_ms : K8S_SERVICE_LOOKS * t->interval_ms, &e);
-	if (e.kind) {
+	buf_put(&selector, "", 1);
+	if (e.kind)
 		conclude_unseen(t, &e);
-		return;
-	}
-	path = path_of(t, "pods", NULL);
-	buf_print(&path, "?labelSelector=");
-	put_selector(&path, value_at(a->body, "spec/selector"));
-	watch(t, path);
+	else
+		watch(t, "labelSelector=", (const char *)buf_data(&selector));
+	buf_free(&selector);
 }
 
-/* ---- a pod by its name ---- */
+/* ---- a pod that may not be listed ---- */
 
-/* The upgrade will tell. */
+/* The upgrade will tell whether it is there; but nothing will tell the number of a port. */
 static void take_unseen(struct k8s_target *t, const struct err *why)
 {
 	struct k8s_pod pod = {.port = t->ref->port, .ready = true};
 	struct err text = {0};
+	if (t->ref->port_name) {
+		err_set(&text, ERR_FORBIDDEN, why->code, "port '%s' cannot be looked up: %s",
+			t->ref->port_name, why->text);
+		conclude_unseen(t, &text);
+		return;
+	}
 	snprintf(pod.name, sizeof pod.name, "%s", t->ref->name);
 	err_set(&text, ERR_FORBIDDEN, 0, "pod is used without a look at it: %s", why->text);
 	memcpy(t->rule.warning, text.text, sizeof t->rule.warning);
@@ -232,7 +246,7 @@ static void take_unseen(struct k8s_target *t, const struct err *why)
 static void on_pod(void *owner, const struct api_answer *a)
 {
 	struct k8s_target *t = owner;
-	struct err e = in_short(&a->err, "pod");
+	struct err e = in_short(t, &a->err);
 	t->call = NULL;
 	t->by_get = ++t->gets < WATCH_POLLS;
 	look_later(t, t->interval_ms, &e);
@@ -252,18 +266,18 @@ static void on_pod(void *owner, const struct api_answer *a)
 
 static void get_pod(struct k8s_target *t)
 {
-	t->rule = pod_rule_of_name(t->ref);
-	ask(t, path_of(t, "pods", t->ref->name), on_pod);
+	t->rule = pod_rule_of_ref(t->ref);
+	ask(t, on_pod);
 }
 
-static void watch_pod_by_name(struct k8s_target *t)
+/* ---- pods by their name or labels ---- */
+
+static void watch_by_ref(struct k8s_target *t)
 {
-	struct buf path = path_of(t, "pods", NULL);
-	t->rule = pod_rule_of_name(t->ref);
+	bool by_name = t->ref->type == K8S_POD;
+	t->rule = pod_rule_of_ref(t->ref);
 	t->has_rule = true;
-	buf_print(&path, "?fieldSelector=metadata.name%%3D");
-	http_put_encoded(&path, t->ref->name);
-	watch(t, path);
+	watch(t, by_name ? "fieldSelector=metadata.name%3D" : "labelSelector=", t->ref->name);
 }
 
 /* ---- targets ---- */
@@ -273,12 +287,12 @@ static void look(struct k8s_target *t)
 	if (t->call)
 		return;
 	timer_stop(&t->timer);
-	if (t->ref->type == K8S_SERVICE)
-		ask(t, path_of(t, "services", t->ref->name), on_service);
-	else if (t->by_get)
+	if (t->by_get)
 		get_pod(t);
+	else if (t->ref->type == K8S_POD || t->ref->type == K8S_SELECTOR)
+		watch_by_ref(t);
 	else
-		watch_pod_by_name(t);
+		ask(t, on_object);
 }
 
 void k8s_look(struct k8s_target *t)

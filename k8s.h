@@ -1,5 +1,6 @@
-/* What a forward points at: a service or pod by name, and the pod and port that
- * serve it now, kept current.  Knows nothing of local sockets or of tunnels.
+/* What a forward points at: a service, a workload or a pod by name, or pods by their
+ * labels; and the pod and port that serve it now, kept current.  Knows nothing of local
+ * sockets or of tunnels.
  */
 #pragma once
 #include <stdbool.h>
@@ -9,12 +10,21 @@
 
 struct cluster;
 
-enum k8s_type { K8S_SERVICE, K8S_POD };
+enum k8s_type {
+	K8S_SERVICE,
+	K8S_POD,
+	K8S_DEPLOYMENT, /* this one and the next two, workloads: what their selectors match */
+	K8S_STATEFULSET,
+	K8S_DAEMONSET,
+	K8S_SELECTOR, /* the pods that a label selector matches */
+};
 
 struct k8s_ref {
 	enum k8s_type type;
-	char *namespace, *name;
-	uint16_t port; /* of the service, or of the pod */
+	char *namespace;
+	char *name;      /* a selector's is the selector, as kubectl's -l takes it; never empty */
+	uint16_t port;   /* of the service; of the pod for all other types */
+	char *port_name; /* that port by its name, and `port` is 0; or NULL */
 };
 
 enum {
@@ -39,9 +49,10 @@ struct k8s_target;
 enum { K8S_SERVICE_LOOKS = 6 };
 
 /* Begins to follow `ref` (it and its strings must outlive the target): its pods are
- * watched (watch.h), the service is asked for each K8S_SERVICE_LOOKS intervals.  Where
- * a pod by name may neither be listed nor watched, it is got each interval; where it
- * may not be got, it is used as it is called.
+ * watched (watch.h), the service or workload is asked for each K8S_SERVICE_LOOKS
+ * intervals.  Where a pod by name may neither be listed nor watched, it is got each
+ * interval; where it may not be got, it is used as it is called, unless its port has to
+ * be looked up by name.
  *
  * `on` is called from the loop whenever what k8s_pod(), k8s_error() or k8s_warning()
  * tell has changed, and whenever a look has ended that was asked for.
@@ -53,9 +64,12 @@ void k8s_unfollow(struct k8s_target *t);                 /* allowed in `on` */
 
 /* The pod in use: chosen when there was none or the last one is gone, and kept
  * by UID while it serves (Ready ones; or Running ones, where the service has
- * publishNotReadyAddresses; not terminating; the newest).  Where we may not look
- * at pods, one by name is taken as it is called.  NULL while there is none;
- * changes only before a call of `on`. */
+ * publishNotReadyAddresses; not terminating; the newest).  So in a rollout, while
+ * a Deployment's selector matches pods of two ReplicaSets, it is one of the new
+ * ones; kubectl takes the one that has been ready for longest, and takes one that is
+ * not ready if there is no other (podutils.ActivePods).  Where we may not look at
+ * pods, one by name is taken as it is called.  NULL while there is none; changes
+ * only before a call of `on`. */
 const struct k8s_pod *k8s_pod(const struct k8s_target *t);
 
 /* What is wrong now; kind ERR_NONE when all is well, and before the first look has

@@ -1,4 +1,4 @@
-/* Service ports, pods' conditions and the order of candidates.  Objects are the
+/* Selectors, service ports, pods' conditions and the order of candidates.  Objects are the
  * server's, so nothing in them is taken for granted but their being JSON. */
 #include "pod.h"
 
@@ -38,31 +38,131 @@ static bool is_tcp(const struct value *port)
 	return !protocol || is_text(protocol, "TCP");
 }
 
-/* ---- services ---- */
+/* ---- messages ---- */
 
-struct pod_rule pod_rule_of_name(const struct k8s_ref *ref)
+const char *pod_type_name(enum k8s_type type)
 {
-	return (struct pod_rule){.ref = ref, .unready = true, .port = ref->port};
+	static const char *const Name[] = {[K8S_SERVICE] = "service",
+		[K8S_POD] = "pod",
+		[K8S_DEPLOYMENT] = "deployment",
+		[K8S_STATEFULSET] = "statefulset",
+		[K8S_DAEMONSET] = "daemonset",
+		[K8S_SELECTOR] = "selector"};
+	return Name[type];
 }
 
-/* Whether this service leads to pods. */
-static bool has_pods(const char *name, const struct value *spec, struct err *e)
+struct port_text {
+	char text[POD_PORT_NAME + 2];
+};
+
+/* "80", or "'http'". */
+static struct port_text port_text(const struct k8s_ref *ref)
 {
-	if (is_text(value_get(spec, "type"), "ExternalName"))
-		return err_set(e, ERR_NOT_FOUND, 0,
-			"service '%s' is of type ExternalName: it has no pods to forward to", name);
-	if (!value_first(value_get(spec, "selector")))
-		return err_set(e, ERR_NOT_FOUND, 0,
-			"service '%s' has no selector: it has no pods to forward to", name);
+	struct port_text out;
+	if (ref->port_name)
+		snprintf(out.text, sizeof out.text, "'%s'", ref->port_name);
+	else
+		snprintf(out.text, sizeof out.text, "%u", ref->port);
+	return out;
+}
+
+/* Adds a port to those that could be meant: by its number where it has no name. */
+static void put_known(struct buf *known, const char *name, int64_t number)
+{
+	const char *comma = buf_len(known) ? ", " : "";
+	if (name && *name)
+		buf_print(known, "%s%s", comma, name);
+	else
+		buf_print(known, "%s%lld", comma, (long long)number);
+}
+
+/* Frees *known, the ports that there are. */
+static bool no_such_port(struct err *e, const char *owner, const char *name, const char *port_name,
+	struct buf *known)
+{
+	if (!buf_len(known))
+		buf_print(known, "none");
+	err_set(e, ERR_NOT_FOUND, 0, "%s '%s' has no TCP port named '%s' (it has: %.*s)", owner,
+		name, port_name, (int)buf_len(known), (const char *)buf_data(known));
+	buf_free(known);
+	return false;
+}
+
+/* ---- selectors ---- */
+
+static void put_labels(struct buf *out, const struct value *labels)
+{
+	const struct value *key = labels && labels->type == VALUE_MAP ? value_first(labels) : NULL;
+	for (; key; key = value_next(labels, key)) {
+		const char *value = value_text(value_of(key));
+		buf_print(out, "%s%s=%s", buf_len(out) ? "," : "", value_text(key),
+			value ? value : "");
+	}
+}
+
+static void put_values(struct buf *out, const struct value *values)
+{
+	const char *before = "(";
+	for (const struct value *v = value_first(values); v; v = value_next(values, v)) {
+		buf_print(out, "%s%s", before, value_text(v) ? value_text(v) : "");
+		before = ",";
+	}
+	buf_print(out, ")");
+}
+
+/* A LabelSelectorRequirement in the words of a list's labelSelector. */
+static bool put_expression(struct buf *out, const struct value *expression)
+{
+	static const struct {
+		const char *name, *before, *behind; /* the key */
+		bool has_values;
+	} Operator[] = {{"In", "", " in ", true}, {"NotIn", "", " notin ", true},
+		{"Exists", "", "", false}, {"DoesNotExist", "!", "", false}};
+	const struct value *values = value_get(expression, "values");
+	const char *key = value_text(value_get(expression, "key"));
+	unsigned i = 0, n = sizeof Operator / sizeof *Operator;
+	while (i < n && !is_text(value_get(expression, "operator"), Operator[i].name))
+		i++;
+	if (i == n || !key || !*key || (Operator[i].has_values && !value_first(values)))
+		return false;
+	buf_print(out, "%s%s%s%s", buf_len(out) ? "," : "", Operator[i].before, key,
+		Operator[i].behind);
+	if (Operator[i].has_values)
+		put_values(out, values);
 	return true;
 }
 
-/* The service's port of that number, for TCP if there is one. */
-static const struct value *find_service_port(const struct value *spec, uint16_t number)
+/* A service's selector is labels, a workload's has them, and expressions. */
+static bool put_selector(
+	struct buf *out, const struct k8s_ref *ref, const struct value *selector, struct err *e)
 {
-	const struct value *ports = value_get(spec, "ports"), *found = NULL;
+	bool is_service = ref->type == K8S_SERVICE;
+	const struct value *list = is_service ? NULL : value_get(selector, "matchExpressions");
+	put_labels(out, is_service ? selector : value_get(selector, "matchLabels"));
+	for (const struct value *x = value_first(list); x; x = value_next(list, x))
+		if (!put_expression(out, x))
+			return err_set(e, ERR_NOT_FOUND, 0,
+				"%s '%s' has a selector that is not understood",
+				pod_type_name(ref->type), ref->name);
+	return buf_len(out) ||
+	       err_set(e, ERR_NOT_FOUND, 0, "%s '%s' has no selector: it has no pods to forward to",
+		       pod_type_name(ref->type), ref->name);
+}
+
+/* ---- services ---- */
+
+static bool is_meant(const struct value *port, const struct k8s_ref *ref)
+{
+	return ref->port_name ? is_text(value_get(port, "name"), ref->port_name)
+			      : is_port(value_get(port, "port"), ref->port);
+}
+
+/* The service's port that is meant, for TCP if there is one. */
+static const struct value *find_service_port(const struct value *ports, const struct k8s_ref *ref)
+{
+	const struct value *found = NULL;
 	for (const struct value *p = value_first(ports); p; p = value_next(ports, p)) {
-		if (!is_port(value_get(p, "port"), number))
+		if (!is_meant(p, ref))
 			continue;
 		if (is_tcp(p))
 			return p;
@@ -71,45 +171,83 @@ static const struct value *find_service_port(const struct value *spec, uint16_t 
 	return found;
 }
 
-/* targetPort is a number, a name, or, when it is missing or 0, as the port. */
-static bool read_target_port(struct pod_rule *rule, const struct value *target, struct err *e)
+/* Any number will do for the pod's, a name is a mistake. */
+static bool without_service_port(struct pod_rule *rule, const struct value *ports, struct err *e)
 {
-	int64_t n = 0;
-	bool ok = !target;
-	if (target && target->type == VALUE_STRING) {
-		copy_text(rule->port_name, sizeof rule->port_name, target);
-		ok = *rule->port_name;
-	} else if (target) {
-		ok = value_int(target, &n) && n >= 0 && n <= UINT16_MAX;
-		rule->port = ok && n ? (uint16_t)n : rule->port;
-	}
-	return ok || err_set(e, ERR_NOT_FOUND, 0, "service '%s': targetPort of port %u is no port",
-			     rule->ref->name, rule->ref->port);
-}
-
-bool pod_rule_of_service(struct pod_rule *rule, const struct k8s_ref *ref,
-	const struct value *service, struct err *e)
-{
-	const struct value *spec = value_get(service, "spec");
-	*rule = (struct pod_rule){.ref = ref,
-		.unready = value_is_true(value_get(spec, "publishNotReadyAddresses")),
-		.port = ref->port};
-	if (!has_pods(ref->name, spec, e))
-		return false;
-	const struct value *port = find_service_port(spec, ref->port);
-	if (!port) {
+	const struct k8s_ref *ref = rule->ref;
+	struct buf known = {0};
+	if (!ref->port_name) {
 		snprintf(rule->warning, sizeof rule->warning,
 			"service '%s' has no port %u: it is taken as the pod's port", ref->name,
 			ref->port);
 		return true;
 	}
+	for (const struct value *p = value_first(ports); p; p = value_next(ports, p)) {
+		int64_t number = 0;
+		if (is_tcp(p) && value_int(value_get(p, "port"), &number))
+			put_known(&known, value_text(value_get(p, "name")), number);
+	}
+	return no_such_port(e, "service", ref->name, ref->port_name, &known);
+}
+
+/* A number, a name, or, where it is missing or 0, as it was. */
+static bool read_port(struct pod_rule *rule, const struct value *port)
+{
+	int64_t n = 0;
+	if (port && port->type == VALUE_STRING) {
+		copy_text(rule->port_name, sizeof rule->port_name, port);
+		return *rule->port_name;
+	}
+	if (port && (!value_int(port, &n) || n < 0 || n > UINT16_MAX))
+		return false;
+	rule->port = n ? (uint16_t)n : rule->port;
+	return true;
+}
+
+static bool rule_of_service(struct pod_rule *rule, const struct value *spec, struct err *e)
+{
+	const struct k8s_ref *ref = rule->ref;
+	const struct value *ports = value_get(spec, "ports"), *port = find_service_port(ports, ref);
+	rule->unready = value_is_true(value_get(spec, "publishNotReadyAddresses"));
+	*rule->port_name = '\0';
+	if (!port)
+		return without_service_port(rule, ports, e);
+	const char *protocol = value_text(value_get(port, "protocol"));
 	if (!is_tcp(port))
 		return err_set(e, ERR_NOT_FOUND, 0,
-			"port %u of service '%s' is %s: only TCP can be forwarded", ref->port,
-			ref->name, value_text(value_get(port, "protocol")));
-	if (is_text(value_get(spec, "clusterIP"), "None"))
-		return true; /* headless: kubectl leaves the port as it is */
-	return read_target_port(rule, value_get(port, "targetPort"), e);
+			"port %s of service '%s' is %s: only TCP can be forwarded",
+			port_text(ref).text, ref->name, protocol ? protocol : "of no protocol");
+	bool is_headless = is_text(value_get(spec, "clusterIP"), "None");
+	bool ok = read_port(rule, value_get(port, "port")) &&
+		  (is_headless || read_port(rule, value_get(port, "targetPort")));
+	if (ok && (rule->port || *rule->port_name))
+		return true;
+	return err_set(e, ERR_NOT_FOUND, 0, "service '%s': targetPort of port %s is no port",
+		ref->name, port_text(ref).text);
+}
+
+/* ---- rules ---- */
+
+struct pod_rule pod_rule_of_ref(const struct k8s_ref *ref)
+{
+	struct pod_rule rule = {.ref = ref, .unready = ref->type == K8S_POD, .port = ref->port};
+	if (ref->port_name)
+		snprintf(rule.port_name, sizeof rule.port_name, "%s", ref->port_name);
+	return rule;
+}
+
+bool pod_rule_of_object(struct pod_rule *rule, struct buf *selector, const struct k8s_ref *ref,
+	const struct value *object, struct err *e)
+{
+	const struct value *spec = value_get(object, "spec");
+	bool is_service = ref->type == K8S_SERVICE;
+	*rule = pod_rule_of_ref(ref);
+	if (is_service && is_text(value_get(spec, "type"), "ExternalName"))
+		return err_set(e, ERR_NOT_FOUND, 0,
+			"service '%s' is of type ExternalName: it has no pods to forward to",
+			ref->name);
+	return put_selector(selector, ref, value_get(spec, "selector"), e) &&
+	       (!is_service || rule_of_service(rule, spec, e));
 }
 
 /* ---- pods ---- */
@@ -213,6 +351,15 @@ static const struct pod_port *find_port(const struct pod *pod,
 	return NULL;
 }
 
+static bool without_port(const struct pod *pod, const struct pod_rule *rule, struct err *e)
+{
+	struct buf known = {0};
+	for (unsigned i = 0; i < pod->port_count; i++)
+		if (pod->port[i].tcp)
+			put_known(&known, pod->port[i].name, pod->port[i].number);
+	return no_such_port(e, "pod", pod->name, rule->port_name, &known);
+}
+
 /* Ports that no container declares may well be listened to; those that are
  * declared for another protocol only are refused, as by kubectl. */
 static bool resolve_port(
@@ -222,10 +369,9 @@ static bool resolve_port(
 	if (*rule->port_name) {
 		const struct pod_port *found = find_port(pod, is_named_tcp, rule);
 		if (!found)
-			return err_set(e, ERR_NOT_FOUND, 0, "pod '%s' has no TCP port named '%s'",
-				pod->name, rule->port_name);
+			return without_port(pod, rule, e);
 		*port = found->number;
-	} else if (rule->ref->type == K8S_POD && find_port(pod, is_udp_port, rule) &&
+	} else if (rule->ref->type != K8S_SERVICE && find_port(pod, is_udp_port, rule) &&
 		   !find_port(pod, is_tcp_port, rule)) {
 		return err_set(e, ERR_NOT_FOUND, 0,
 			"port %u of pod '%s' is not TCP: only TCP can be forwarded", rule->port,
@@ -314,16 +460,19 @@ void pod_consider(struct pod_choice *choice, const struct pod *pod)
 const struct k8s_pod *pod_chosen(const struct pod_choice *choice, struct err *e)
 {
 	const struct pod_candidate *best = &choice->best;
+	const struct k8s_ref *ref = choice->rule->ref;
 	if (*best->pod.name && best->serves)
 		return &best->pod;
 	if (choice->err.kind)
 		err_set(e, choice->err.kind, choice->err.code, "%s", choice->err.text);
-	else if (choice->rule->ref->type == K8S_POD)
+	else if (ref->type == K8S_POD)
 		err_set(e, ERR_NOT_FOUND, 0, "pod not found");
-	else if (!choice->seen)
-		err_set(e, ERR_NOT_READY, 0, "no ready pod: service '%s' has no pods",
-			choice->rule->ref->name);
-	else
+	else if (choice->seen)
 		err_set(e, ERR_NOT_READY, 0, "no ready pod: 0 of %u ready", choice->seen);
+	else if (ref->type == K8S_SELECTOR)
+		err_set(e, ERR_NOT_READY, 0, "no ready pod: no pod matches '%s'", ref->name);
+	else
+		err_set(e, ERR_NOT_READY, 0, "no ready pod: %s '%s' has no pods",
+			pod_type_name(ref->type), ref->name);
 	return *best->pod.name ? &best->pod : NULL;
 }

@@ -1,5 +1,5 @@
-/* Which pods and which port a service means, and which of its pods to take:
- * decided from the API's objects alone.
+/* Which pods and which port a service or a workload means, and which of its pods to
+ * take: decided from the API's objects alone.
  *
  * No requests.  Knows nothing of how the objects were got.
  */
@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "err.h"
 #include "k8s.h"
 #include "value.h"
@@ -43,15 +44,22 @@ struct pod_rule {
 	char warning[ERR_TEXT];        /* or "" */
 };
 
-/* A pod by name: `ref` itself says all. */
-struct pod_rule pod_rule_of_name(const struct k8s_ref *ref);
+/* What messages call it: "service", ... */
+const char *pod_type_name(enum k8s_type type);
 
-/* From a Service object, as kubectl does (pkg/util/service_port.go): the port's
- * targetPort; for headless services the port itself.  A port that the service
- * does not have is taken for the pod's, with a warning.  False with *e set
- * (ERR_NOT_FOUND) where it leads to no pods or not to TCP. */
-bool pod_rule_of_service(struct pod_rule *rule, const struct k8s_ref *ref,
-	const struct value *service, struct err *e);
+/* A pod by name, or pods by a selector: `ref` itself says all. */
+struct pod_rule pod_rule_of_ref(const struct k8s_ref *ref);
+
+/* From the object that `ref` names, a service or a workload; its selector goes into
+ * *selector, which is {0}, as lists take it ("app=web,tier in (a,b)"; not encoded).  False
+ * with *e set (ERR_NOT_FOUND) where it leads to no pods or not to TCP, or has no selector
+ * (which would match all pods) or one that is not understood.
+ *
+ * A service's port is the one of that number or name.  It leads to its targetPort; for
+ * headless services to itself, as in kubectl (pkg/util/service_port.go).  A name that no
+ * port has is an error, as there; a number is taken for the pod's, with a warning. */
+bool pod_rule_of_object(struct pod_rule *rule, struct buf *selector, const struct k8s_ref *ref,
+	const struct value *object, struct err *e);
 
 /* UIDs of pods that cannot be used whatever their objects say, the one noted
  * last behind the others. */

@@ -82,7 +82,7 @@ static int begin(void **state)
 		User[i] = (struct user){.io.fd = -1};
 	for (int i = 0; i < FORWARDS; i++)
 		Own[i] = (struct config_forward){
-			.target = {K8S_SERVICE, (char *)"shop", (char *)"web", 80},
+			.target = {K8S_SERVICE, (char *)"shop", (char *)"web", 80, NULL},
 			.local_address = (char *)"127.0.0.1",
 			.address_is_set = true};
 	return 0;
@@ -383,7 +383,7 @@ static void says_when_it_was_checked(void **state)
 static void says_that_a_pod_by_name_is_not_ready(void **state)
 {
 	(void)state;
-	Own[0].target = (struct k8s_ref){K8S_POD, (char *)"shop", (char *)"web-1", 80};
+	Own[0].target = (struct k8s_ref){K8S_POD, (char *)"shop", (char *)"web-1", 80, NULL};
 	PODS_ARE({"web-1", "u-1", UNREADY});
 	be_active();
 	loop_skip(2000);
@@ -780,7 +780,7 @@ static void fails_at_once_where_there_never_was_a_pod(void **state)
 static void says_that_a_pod_is_not_there(void **state)
 {
 	(void)state;
-	Own[0].target = (struct k8s_ref){K8S_POD, (char *)"shop", (char *)"web-1", 80};
+	Own[0].target = (struct k8s_ref){K8S_POD, (char *)"shop", (char *)"web-1", 80, NULL};
 	start();
 	wait_for(FORWARD_FAILED);
 	assert_string_equal(info(), "pod not found");

@@ -8,8 +8,10 @@ static struct k8s_target *T;
 static unsigned Looks, Wanted; /* that have ended; that are waited for */
 
 static char Namespace[] = "shop", Name[] = "web";
-static const struct k8s_ref Service = {K8S_SERVICE, Namespace, Name, 80};
-static const struct k8s_ref Pod = {K8S_POD, Namespace, Name, 80};
+static const struct k8s_ref Service = {K8S_SERVICE, Namespace, Name, 80, NULL};
+static const struct k8s_ref Pod = {K8S_POD, Namespace, Name, 80, NULL};
+static char Port[] = "http", Labels[] = "app=web,tier in (a, b)";
+static const struct k8s_ref Pods = {K8S_SELECTOR, Namespace, Labels, 80, NULL};
 
 static void on_look(void *owner)
 {
@@ -360,6 +362,116 @@ static void two_that_follow_the_same_share_a_watch(void **state)
 	assert_told("!a 1:80 no ready pod: 0 of 1 ready");
 }
 
+/* ---- a workload ---- */
+
+#define WORKLOAD                                                                                   \
+	"{\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"web\"},\"matchExpressions\":["        \
+	"{\"key\":\"tier\",\"operator\":\"NotIn\",\"values\":[\"a\",\"b\"]}]}}}"
+#define BY_WORKLOAD PODS_PATH "?labelSelector=app%3Dweb%2Ctier%20notin%20%28a%2Cb%29"
+
+#define ASKED(workloads)                                                                           \
+	"1 /apis/apps/v1/namespaces/shop/" workloads "/web|"                                       \
+	"2 /apis/apps/v1/namespaces/shop/" workloads "/web|"                                       \
+	"3 " LIST(BY_WORKLOAD) "4 " WATCH(BY_WORKLOAD)
+
+static void follows_a_workload_to_the_pods_of_its_selector(void **state)
+{
+	static const struct {
+		enum k8s_type type;
+		const char *missing, *asked;
+	} Case[] = {
+		{K8S_DEPLOYMENT, "- deployment not found", ASKED("deployments")},
+		{K8S_STATEFULSET, "- statefulset not found", ASKED("statefulsets")},
+		{K8S_DAEMONSET, "- daemonset not found", ASKED("daemonsets")},
+	};
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
+		const struct k8s_ref ref = {Case[i].type, Namespace, Name, 80, NULL};
+		PLAY(NO_("404", "x.apps \\\"web\\\" not found"), OK_(WORKLOAD),
+			OK_(PODS(POD("a", "1", "01", "True") "," POD("b", "2", "02", "True"))),
+			WATCHED);
+		follow(&ref);
+		assert_told(Case[i].missing);
+		skip_ms(PATIENCE_MS + PATIENCE_MS / 5);
+		wait_look();
+		assert_told("b 2:80");
+		run_until(asked_for_all);
+		see_news(EVENT("MODIFIED", POD("b", "2", "02", "False")));
+		assert_told("a 1:80");
+		assert_asked(Case[i].asked);
+		stop(state);
+		start(state);
+	}
+}
+
+/* ---- pods by a selector ---- */
+
+#define BY_LABELS PODS_PATH "?labelSelector=app%3Dweb%2Ctier%20in%20%28a%2C%20b%29"
+
+static void follows_the_pods_that_a_selector_matches(void **state)
+{
+	(void)state;
+	PLAY(OK_(PODS("")), WATCHED);
+	follow(&Pods);
+	assert_told("- no ready pod: no pod matches 'app=web,tier in (a, b)'");
+	run_until(asked_for_all);
+	see_news(EVENT("ADDED", POD("a", "1", "01", "True")));
+	assert_told("a 1:80");
+	see_news(EVENT("MODIFIED", POD("a", "1", "01", "False")));
+	assert_told("!a 1:80 no ready pod: 0 of 1 ready");
+	look();
+	assert_asked("1 " LIST(BY_LABELS) "2 " WATCH(BY_LABELS));
+}
+
+static void says_that_a_selector_is_not_understood_or_pods_may_not_be_listed(void **state)
+{
+	(void)state;
+	PLAY(NO_("400", "unable to parse"), NO_("403", "may not list"));
+	follow(&Pods);
+	assert_told("- selector 'app=web,tier in (a, b)': unable to parse");
+	assert_int_equal(k8s_error(T)->kind, ERR_NOT_FOUND);
+	look();
+	assert_told("- may not list");
+}
+
+/* ---- a port by its name ---- */
+
+#define LISTENS(name, uid, ports)                                                                  \
+	"{\"metadata\":{\"name\":\"" name "\",\"uid\":\"" uid                                      \
+	"\"},\"spec\":{\"containers\":[{\"ports\":[" ports "]}]},\"status\":{"                     \
+	"\"phase\":\"Running\",\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}"
+#define NAMED(name, number) "{\"name\":\"" name "\",\"containerPort\":" number "}"
+
+static void finds_a_port_by_its_name_in_each_pod(void **state)
+{
+	const struct k8s_ref ref = {K8S_SELECTOR, Namespace, Labels, 0, Port};
+	(void)state;
+	PLAY(OK_(PODS(LISTENS("a", "1", NAMED("http", "8080")))), WATCHED);
+	follow(&ref);
+	assert_told("a 1:8080");
+	run_until(asked_for_all);
+	see(EVENT("ADDED", LISTENS("b", "2", NAMED("http", "9090"))));
+	see_news(EVENT("DELETED", LISTENS("a", "1", "")));
+	assert_told("b 2:9090");
+	see(EVENT("ADDED", LISTENS("c", "3", NAMED("web", "80"))));
+	see_news(EVENT("DELETED", LISTENS("b", "2", "")));
+	assert_told("- pod 'c' has no TCP port named 'http' (it has: web)");
+}
+
+static void needs_a_look_at_a_pod_whose_port_is_named(void **state)
+{
+	const struct k8s_ref ref = {K8S_POD, Namespace, Name, 0, Port};
+	(void)state;
+	PLAY(NO_("403", "may not list"), NO_("403", "may not get"),
+		OK_(LISTENS("web", "1", NAMED("http", "8080"))), NO_("403", "may not get"));
+	follow(&ref);
+	assert_told("- port 'http' cannot be looked up: may not get");
+	assert_int_equal(k8s_error(T)->kind, ERR_FORBIDDEN);
+	look();
+	assert_told("web 1:8080");
+	look();
+	assert_told("web 1:8080 port 'http' cannot be looked up: may not get");
+}
+
 /* ---- a pod by its name ---- */
 
 static void follows_a_pod_by_name_to_its_next_life(void **state)
@@ -579,6 +691,11 @@ int main(void)
 		BETWEEN(warns_of_a_port_that_the_service_does_not_have),
 		BETWEEN(a_changed_selector_or_port_means_other_pods),
 		BETWEEN(two_that_follow_the_same_share_a_watch),
+		BETWEEN(follows_a_workload_to_the_pods_of_its_selector),
+		BETWEEN(follows_the_pods_that_a_selector_matches),
+		BETWEEN(says_that_a_selector_is_not_understood_or_pods_may_not_be_listed),
+		BETWEEN(finds_a_port_by_its_name_in_each_pod),
+		BETWEEN(needs_a_look_at_a_pod_whose_port_is_named),
 		BETWEEN(follows_a_pod_by_name_to_its_next_life),
 		BETWEEN(gets_a_pod_that_it_may_not_list_or_does_without),
 		BETWEEN(a_look_under_way_counts_for_the_one_that_is_wanted),

@@ -1,5 +1,5 @@
-/* pod.c on objects as an API server gives them: which port, which pod, and why
- * none. */
+/* pod.c on objects as an API server gives them: which pods, which port, which pod, and
+ * why none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +18,13 @@ static struct k8s_ref ref(enum k8s_type type, uint16_t port)
 	return (struct k8s_ref){.type = type, .namespace = Namespace, .name = Name, .port = port};
 }
 
+static struct k8s_ref named(enum k8s_type type, char *port_name)
+{
+	struct k8s_ref r = ref(type, 0);
+	r.port_name = port_name;
+	return r;
+}
+
 static struct document parse(const char *json)
 {
 	struct document doc = {0};
@@ -27,49 +34,85 @@ static struct document parse(const char *json)
 	return doc;
 }
 
+/* The rule of an object, and its selector ("" if it is refused). */
+static bool read_rule(struct pod_rule *rule, char selector[static 256], const struct k8s_ref *r,
+	const char *json, struct err *e)
+{
+	struct document doc = parse(json);
+	struct buf out = {0};
+	bool ok = pod_rule_of_object(rule, &out, r, doc.root, e);
+	snprintf(selector, 256, "%.*s", ok ? (int)buf_len(&out) : 0, (const char *)buf_data(&out));
+	buf_free(&out);
+	document_free(&doc);
+	return ok;
+}
+
+static void assert_refused(const struct k8s_ref *r, const char *json, const char *text)
+{
+	struct pod_rule rule;
+	struct err e = {0};
+	char selector[256];
+	assert_false(read_rule(&rule, selector, r, json, &e));
+	assert_string_equal(e.text, text);
+	assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
 /* ---- services ---- */
 
 #define SELECTOR     "\"selector\":{\"app\":\"web\"}"
 #define PORTS(ports) "{\"spec\":{" SELECTOR ",\"ports\":[" ports "]}}"
 
+#define HEADLESS(ports) "{\"spec\":{\"clusterIP\":\"None\"," SELECTOR ",\"ports\":[" ports "]}}"
+
 static void finds_the_port_that_a_service_means(void **state)
 {
+	static char Web[] = "web", Dns[] = "dns-tcp";
 	static const struct {
 		const char *service;
+		char *port_name; /* NULL: 80 */
 		uint16_t port;
 		const char *name;
 	} Case[] = {
-		{PORTS("{\"port\":80,\"targetPort\":8080}"), 8080, ""},
-		{PORTS("{\"port\":80,\"protocol\":\"TCP\",\"targetPort\":\"http\"}"), 80, "http"},
-		{PORTS("{\"port\":80}"), 80, ""},
-		{PORTS("{\"port\":80,\"targetPort\":0}"), 80, ""},
-		{PORTS("{\"port\":443,\"targetPort\":1},{\"port\":80,\"targetPort\":2}"), 2, ""},
+		{PORTS("{\"port\":80,\"targetPort\":8080}"), NULL, 8080, ""},
+		{PORTS("{\"port\":80,\"protocol\":\"TCP\",\"targetPort\":\"http\"}"), NULL, 80,
+			"http"},
+		{PORTS("{\"port\":80}"), NULL, 80, ""},
+		{PORTS("{\"port\":80,\"targetPort\":0}"), NULL, 80, ""},
+		{PORTS("{\"port\":443,\"targetPort\":1},{\"port\":80,\"targetPort\":2}"), NULL, 2,
+			""},
 		{PORTS("{\"port\":80,\"protocol\":\"UDP\",\"targetPort\":1},"
 		       "{\"port\":80,\"protocol\":\"TCP\",\"targetPort\":2}"),
-			2, ""},
+			NULL, 2, ""},
 		{PORTS("{\"port\":80,\"targetPort\":2},"
 		       "{\"port\":80,\"protocol\":\"UDP\",\"targetPort\":1}"),
-			2, ""},
+			NULL, 2, ""},
 		/* kubectl, pkg/util/service_port.go: headless ones keep their port. */
-		{"{\"spec\":{\"clusterIP\":\"None\"," SELECTOR
-		 ",\"ports\":[{\"port\":80,\"targetPort\":8080}]}}",
-			80, ""},
-		{"{\"spec\":{\"clusterIP\":\"None\"," SELECTOR
-		 ",\"ports\":[{\"port\":80,\"targetPort\":\"http\"}]}}",
-			80, ""},
+		{HEADLESS("{\"port\":80,\"targetPort\":8080}"), NULL, 80, ""},
+		{HEADLESS("{\"port\":80,\"targetPort\":\"http\"}"), NULL, 80, ""},
+		{PORTS("{\"port\":80,\"targetPort\":1},"
+		       "{\"name\":\"web\",\"port\":81,\"targetPort\":8080}"),
+			Web, 8080, ""},
+		{PORTS("{\"name\":\"web\",\"port\":81,\"targetPort\":\"http\"}"), Web, 81, "http"},
+		{PORTS("{\"name\":\"web\",\"port\":81}"), Web, 81, ""},
+		{HEADLESS("{\"name\":\"web\",\"port\":81,\"targetPort\":8080}"), Web, 81, ""},
+		/* kubectl takes the name for 53, and 53 for the first that has it. */
+		{PORTS("{\"name\":\"dns\",\"port\":53,\"protocol\":\"UDP\",\"targetPort\":1},"
+		       "{\"name\":\"dns-tcp\",\"port\":53,\"targetPort\":2}"),
+			Dns, 2, ""},
 	};
-	const struct k8s_ref r = ref(K8S_SERVICE, 80);
 	(void)state;
 	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
-		struct document doc = parse(Case[i].service);
+		struct k8s_ref r = ref(K8S_SERVICE, Case[i].port_name ? 0 : 80);
 		struct pod_rule rule;
 		struct err e = {0};
-		assert_true(pod_rule_of_service(&rule, &r, doc.root, &e));
+		char selector[256];
+		r.port_name = Case[i].port_name;
+		assert_true(read_rule(&rule, selector, &r, Case[i].service, &e));
 		assert_string_equal(rule.port_name, Case[i].name);
 		assert_int_equal(rule.port, Case[i].port);
 		assert_string_equal(rule.warning, "");
 		assert_false(rule.unready);
-		document_free(&doc);
+		assert_string_equal(selector, "app=web");
 	}
 }
 
@@ -83,13 +126,12 @@ static void warns_of_a_port_that_the_service_does_not_have(void **state)
 	const struct k8s_ref r = ref(K8S_SERVICE, 9090);
 	(void)state;
 	for (size_t i = 0; i < sizeof Service / sizeof *Service; i++) {
-		struct document doc = parse(Service[i]);
 		struct pod_rule rule;
-		assert_true(pod_rule_of_service(&rule, &r, doc.root, NULL));
+		char selector[256];
+		assert_true(read_rule(&rule, selector, &r, Service[i], NULL));
 		assert_int_equal(rule.port, 9090);
 		assert_string_equal(rule.warning,
 			"service 'web' has no port 9090: it is taken as the pod's port");
-		document_free(&doc);
 	}
 }
 
@@ -104,11 +146,15 @@ static void refuses_services_that_lead_to_no_pods(void **state)
 			"service 'web' has no selector: it has no pods to forward to"},
 		{"{\"spec\":{\"selector\":{},\"ports\":[{\"port\":53}]}}",
 			"service 'web' has no selector: it has no pods to forward to"},
+		{"{\"spec\":{\"selector\":[{},1],\"ports\":[{\"port\":53}]}}",
+			"service 'web' has no selector: it has no pods to forward to"},
 		{"[]", "service 'web' has no selector: it has no pods to forward to"},
 		{PORTS("{\"port\":53,\"protocol\":\"UDP\"}"),
 			"port 53 of service 'web' is UDP: only TCP can be forwarded"},
 		{PORTS("{\"port\":53,\"protocol\":\"SCTP\"}"),
 			"port 53 of service 'web' is SCTP: only TCP can be forwarded"},
+		{PORTS("{\"port\":53,\"protocol\":null}"),
+			"port 53 of service 'web' is of no protocol: only TCP can be forwarded"},
 		{PORTS("{\"port\":53,\"targetPort\":65536}"),
 			"service 'web': targetPort of port 53 is no port"},
 		{PORTS("{\"port\":53,\"targetPort\":-1}"),
@@ -120,15 +166,103 @@ static void refuses_services_that_lead_to_no_pods(void **state)
 	};
 	const struct k8s_ref r = ref(K8S_SERVICE, 53);
 	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
+		assert_refused(&r, Case[i].service, Case[i].text);
+}
+
+static void refuses_a_name_that_no_port_of_the_service_has(void **state)
+{
+	static const struct {
+		const char *ports, *text;
+	} Case[] = {
+		{PORTS(""), "service 'web' has no TCP port named 'http' (it has: none)"},
+		{PORTS("{\"name\":\"web\",\"port\":80},{\"port\":81},"
+		       "{\"name\":\"dns\",\"port\":53,\"protocol\":\"UDP\"},"
+		       "{\"name\":\"metrics\",\"port\":82},{\"name\":\"\",\"port\":83},3"),
+			"service 'web' has no TCP port named 'http' (it has: web, 81, metrics, "
+			"83)"},
+		{PORTS("{\"name\":\"http\",\"port\":80,\"protocol\":\"UDP\"}"),
+			"port 'http' of service 'web' is UDP: only TCP can be forwarded"},
+		{PORTS("{\"name\":\"http\",\"port\":80,\"targetPort\":65536}"),
+			"service 'web': targetPort of port 'http' is no port"},
+		{PORTS("{\"name\":\"http\",\"port\":0}"),
+			"service 'web': targetPort of port 'http' is no port"},
+	};
+	static char Http[] = "http";
+	const struct k8s_ref r = named(K8S_SERVICE, Http);
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
+		assert_refused(&r, Case[i].ports, Case[i].text);
+}
+
+/* ---- workloads ---- */
+
+#define SELECTS(selector)   "{\"spec\":{\"selector\":" selector "}}"
+#define EXPRESSIONS(list)   SELECTS("{\"matchExpressions\":[" list "]}")
+#define IS(key, word, more) "{\"key\":\"" key "\",\"operator\":\"" word "\"" more "}"
+#define VALUES(list)        ",\"values\":[" list "]"
+
+static void reads_the_selector_of_a_workload(void **state)
+{
+	static const struct {
+		const char *object, *selector;
+	} Case[] = {
+		{SELECTS("{\"matchLabels\":{\"app\":\"web\",\"tier\":\"\"}}"), "app=web,tier="},
+		{EXPRESSIONS(IS("app", "In", VALUES("\"web\"")) "," IS(
+			 "tier", "In", VALUES("\"a\",\"\",\"b\""))),
+			"app in (web),tier in (a,,b)"},
+		{EXPRESSIONS(IS("x.io/app", "NotIn", VALUES("\"a\",\"b\""))),
+			"x.io/app notin (a,b)"},
+		{EXPRESSIONS(IS("app", "Exists", "")), "app"},
+		{EXPRESSIONS(IS("canary", "DoesNotExist", VALUES(""))), "!canary"},
+		{SELECTS("{\"matchLabels\":{\"app\":\"web\"},\"matchExpressions\":[" IS(
+			 "a", "In", VALUES("\"\"")) "," IS("b", "DoesNotExist", "") "]}"),
+			"app=web,a in (),!b"},
+	};
+	const enum k8s_type Type[] = {K8S_DEPLOYMENT, K8S_STATEFULSET, K8S_DAEMONSET};
+	(void)state;
 	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
-		struct document doc = parse(Case[i].service);
+		const struct k8s_ref r = ref(Type[i % 3], 8080);
 		struct pod_rule rule;
 		struct err e = {0};
-		assert_false(pod_rule_of_service(&rule, &r, doc.root, &e));
-		assert_string_equal(e.text, Case[i].text);
-		assert_int_equal(e.kind, ERR_NOT_FOUND);
-		document_free(&doc);
+		char selector[256];
+		assert_true(read_rule(&rule, selector, &r, Case[i].object, &e));
+		assert_string_equal(selector, Case[i].selector);
+		assert_int_equal(rule.port, 8080);
+		assert_string_equal(rule.port_name, "");
+		assert_string_equal(rule.warning, "");
+		assert_false(rule.unready);
 	}
+}
+
+static void refuses_workloads_that_lead_to_no_pods_or_to_all(void **state)
+{
+	static const char No_selector[] =
+		"daemonset 'web' has no selector: it has no pods to forward to";
+	static const char Not_understood[] =
+		"daemonset 'web' has a selector that is not understood";
+	static const struct {
+		const char *object, *text;
+	} Case[] = {
+		{"{}", No_selector},
+		{SELECTS("null"), No_selector},
+		{SELECTS("{}"), No_selector},
+		{SELECTS("{\"matchLabels\":{},\"matchExpressions\":[]}"), No_selector},
+		{SELECTS("{\"app\":\"web\"}"), No_selector}, /* a service's */
+		{SELECTS("{\"matchLabels\":[1,2]}"), No_selector},
+		{SELECTS("{\"matchLabels\":{\"app\":\"web\"},\"matchExpressions\":[" IS(
+			 "age", "Gt", VALUES("\"1\"")) "]}"),
+			Not_understood},
+		{EXPRESSIONS(IS("app", "In", "")), Not_understood},
+		{EXPRESSIONS(IS("app", "NotIn", VALUES(""))), Not_understood},
+		{EXPRESSIONS(IS("", "Exists", "")), Not_understood},
+		{EXPRESSIONS("{\"operator\":\"Exists\"}"), Not_understood},
+		{EXPRESSIONS("7"), Not_understood},
+	};
+	const struct k8s_ref r = ref(K8S_DAEMONSET, 80);
+	(void)state;
+	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
+		assert_refused(&r, Case[i].object, Case[i].text);
 }
 
 /* ---- pods ---- */
@@ -149,7 +283,8 @@ static void refuses_services_that_lead_to_no_pods(void **state)
 struct given {
 	enum k8s_type type;
 	bool unready;
-	const char *in_use, *port_name;
+	const char *in_use;
+	char *port_name;           /* NULL: 80 */
 	const char *distrusted[4]; /* first noted first */
 	const char *pods;
 	const char *want; /* "name:port", "-" for none, and the error's text */
@@ -168,10 +303,9 @@ static void assert_chosen(const struct given *g)
 	char pods[4096], got[1024], chosen[300] = "-";
 	snprintf(pods, sizeof pods, "[%s]", g->pods);
 	struct document doc = parse(pods);
-	const struct k8s_ref r = ref(g->type, 80);
-	struct pod_rule rule = pod_rule_of_name(&r);
-	rule.unready = g->unready || g->type == K8S_POD;
-	snprintf(rule.port_name, sizeof rule.port_name, "%s", g->port_name ? g->port_name : "");
+	const struct k8s_ref r = g->port_name ? named(g->type, g->port_name) : ref(g->type, 80);
+	struct pod_rule rule = pod_rule_of_ref(&r);
+	rule.unready |= g->unready;
 	struct pod_distrust distrust = {0};
 	for (size_t i = 0; i < 4 && g->distrusted[i]; i++)
 		pod_distrust(&distrust, g->distrusted[i]);
@@ -245,6 +379,16 @@ static void says_why_there_is_none(void **state)
 			.want = "- no ready pod: 0 of 3 ready"},
 		{.pods = POD("a", "01", "", "Succeeded", "False", ""),
 			.want = "- no ready pod: service 'web' has no pods"},
+		{.type = K8S_STATEFULSET,
+			.pods = "",
+			.want = "- no ready pod: statefulset 'web' has no pods"},
+		{.type = K8S_DEPLOYMENT,
+			.pods = UNREADY("a", "01"),
+			.want = "- no ready pod: 0 of 1 ready"},
+		{.type = K8S_SELECTOR, .pods = "", .want = "- no ready pod: no pod matches 'web'"},
+		{.type = K8S_SELECTOR,
+			.pods = GOING("a", "01"),
+			.want = "- no ready pod: 0 of 1 ready"},
 		{.type = K8S_POD, .pods = "", .want = "- pod not found"},
 		{.type = K8S_POD,
 			.pods = POD("web", "01", "", "Pending", "False", ""),
@@ -283,9 +427,11 @@ static void finds_a_named_port_in_the_pods_containers(void **state)
 			 SIDECAR(PORT("http", "2", "TCP")) "," CONTAINER(PORT("http", "3", "TCP"))),
 			.want = "a:3"},
 		{.pods = WITH("a", "01", INIT("", PORT("http", "2", "TCP"))),
-			.want = "- pod 'a' has no TCP port named 'http'"},
-		{.pods = WITH("a", "01", CONTAINER(PORT("http", "65536", "TCP"))),
-			.want = "- pod 'a' has no TCP port named 'http'"},
+			.want = "- pod 'a' has no TCP port named 'http' (it has: none)"},
+		{.pods = WITH("a", "01",
+			 CONTAINER(PORT("http", "65536", "TCP") "," PORT("web", "80",
+				 "TCP") "," PORT("dns", "53", "UDP") ",{\"containerPort\":9090}")),
+			.want = "- pod 'a' has no TCP port named 'http' (it has: web, 9090)"},
 		/* In a rollout that renames a port the older pods are the ones to take. */
 		{.pods = WITH("old", "01", CONTAINER(PORT("http", "8", "TCP"))) "," WITH(
 			 "new", "02", CONTAINER(PORT("web", "9", "TCP"))),
@@ -293,9 +439,12 @@ static void finds_a_named_port_in_the_pods_containers(void **state)
 		{.pods = UNREADY("a", "01"), .want = "- no ready pod: 0 of 1 ready"},
 	};
 	(void)state;
+	static char Http[] = "http";
+	const enum k8s_type Type[] = {K8S_SERVICE, K8S_DEPLOYMENT, K8S_SELECTOR};
 	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
 		struct given g = Case[i];
-		g.port_name = "http";
+		g.type = Type[i % 3];
+		g.port_name = Http;
 		assert_chosen(&g);
 	}
 }
@@ -303,21 +452,21 @@ static void finds_a_named_port_in_the_pods_containers(void **state)
 static void refuses_ports_of_a_pod_that_are_udp_only(void **state)
 {
 	static const struct given Case[] = {
-		{.type = K8S_POD,
-			.pods = WITH("web", "01", CONTAINER(PORT("dns", "80", "UDP"))),
+		{.pods = WITH("web", "01", CONTAINER(PORT("dns", "80", "UDP"))),
 			.want = "- port 80 of pod 'web' is not TCP: only TCP can be forwarded"},
-		{.type = K8S_POD,
-			.pods = WITH("web", "01",
-				CONTAINER(
-					PORT("dns", "80", "UDP") "," PORT("dns-tcp", "80", "TCP"))),
+		{.pods = WITH("web", "01",
+			 CONTAINER(PORT("dns", "80", "UDP") "," PORT("dns-tcp", "80", "TCP"))),
 			.want = "web:80"},
-		{.type = K8S_POD,
-			.pods = WITH("web", "01", CONTAINER(PORT("dns", "81", "UDP"))),
-			.want = "web:80"},
+		{.pods = WITH("web", "01", CONTAINER(PORT("dns", "81", "UDP"))), .want = "web:80"},
 	};
 	(void)state;
+	const enum k8s_type Type[] = {K8S_POD, K8S_STATEFULSET, K8S_SELECTOR};
 	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++)
-		assert_chosen(&Case[i]);
+		for (size_t j = 0; j < sizeof Type / sizeof *Type; j++) {
+			struct given g = Case[i];
+			g.type = Type[j];
+			assert_chosen(&g);
+		}
 }
 
 static void takes_distrusted_ones_last_the_first_noted_first(void **state)
@@ -374,7 +523,7 @@ static void knows_which_runtimes_pass_a_half_close(void **state)
 		{"[]", false},
 	};
 	const struct k8s_ref r = ref(K8S_POD, 80);
-	const struct pod_rule rule = pod_rule_of_name(&r);
+	const struct pod_rule rule = pod_rule_of_ref(&r);
 	const struct pod_distrust none = {0};
 	(void)state;
 	for (size_t i = 0; i < sizeof Case / sizeof *Case; i++) {
@@ -492,6 +641,9 @@ int main(void)
 		cmocka_unit_test(finds_the_port_that_a_service_means),
 		cmocka_unit_test(warns_of_a_port_that_the_service_does_not_have),
 		cmocka_unit_test(refuses_services_that_lead_to_no_pods),
+		cmocka_unit_test(refuses_a_name_that_no_port_of_the_service_has),
+		cmocka_unit_test(reads_the_selector_of_a_workload),
+		cmocka_unit_test(refuses_workloads_that_lead_to_no_pods_or_to_all),
 		cmocka_unit_test(chooses_the_newest_that_serves),
 		cmocka_unit_test(stays_with_the_one_in_use_while_it_serves),
 		cmocka_unit_test(says_why_there_is_none),
