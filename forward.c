@@ -443,7 +443,9 @@ static void on_gone(void *owner, const struct client_end *end)
 				 : "connection reset",
 		LOG_FIELDS(LOG_STR("forward", f->name), LOG_STR("pod", end->pod),
 			LOG_NUM("local_port", f->listener.port),
-			LOG_NUM("remote_port", f->own->target.port),
+			{.key = "remote_port",
+				.text = f->own->target.port_name,
+				.number = f->own->target.port},
 			LOG_NUM("up", (long long)end->up), LOG_NUM("down", (long long)end->down),
 			LOG_NUM("ms", end->ms),
 			LOG_STR("reason", end->err ? end->err->text : "closed")));
