@@ -1,8 +1,15 @@
-/* Opened without waiting for a writer, read in parts until its end. */
+/* Opened without waiting for a writer, read in parts until the end; written to, for
+ * lack of a write(2) that does not block, by what each kind of file has instead. */
 #include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum { PART = 16384 };
@@ -23,4 +30,44 @@ bool file_read(struct buf *into, const char *path, size_t max)
 	close(fd);
 	errno = error;
 	return !n;
+}
+
+static ssize_t send_now(int fd, const void *p, size_t n)
+{
+	return send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static ssize_t write_if_ready(int fd, const void *p, size_t n)
+{
+	struct pollfd look = {.fd = fd, .events = POLLOUT};
+	int told = poll(&look, 1, 0);
+	if (told > 0)
+		return write(fd, p, n < PIPE_BUF ? n : PIPE_BUF);
+	if (!told)
+		errno = EAGAIN;
+	return -1;
+}
+
+/* Returns -1 if it is of no such kind, or not ours to open. */
+static int open_anew(int fd, const struct stat *st)
+{
+	char path[32];
+	bool is_master = st->st_rdev == makedev(5, 2); /* whose opening makes another pty */
+	if (!S_ISFIFO(st->st_mode) && (is_master || !isatty(fd)))
+		return -1;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
+int file_unblocked(int fd, file_writer **put)
+{
+	struct stat st;
+	if (fstat(fd, &st))
+		return -1;
+	int own = open_anew(fd, &st);
+	if (own >= 0 || S_ISREG(st.st_mode))
+		*put = write;
+	else
+		*put = S_ISSOCK(st.st_mode) ? send_now : write_if_ready;
+	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }

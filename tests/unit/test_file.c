@@ -1,15 +1,20 @@
-/* file.c on files of this machine: sizes around its bound, and what is no file. */
+/* file.c on files of this machine: sizes around its bound, and what is no file.  What
+ * would wait instead of telling EAGAIN is ended by the alarm. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -24,6 +29,8 @@ static void write_bytes(size_t n)
 		fputc((int)(i % 251), f);
 	fclose(f);
 }
+
+enum { ALARM_S = 60 }; /* far more than all of it takes */
 
 static int set_up(void **state)
 {
@@ -96,6 +103,185 @@ static void says_why_it_cannot(void **state)
 	buf_free(&b);
 }
 
+/* ---- written to without waiting ---- */
+
+/* Writes until nothing goes; returns how many bytes went. */
+static size_t fill(int fd, file_writer *put)
+{
+	static const char Bytes[1000];
+	size_t sent = 0;
+	ssize_t n;
+	while ((n = put(fd, Bytes, sizeof Bytes)) > 0)
+		sent += (size_t)n;
+	assert_int_equal(n, -1);
+	assert_int_equal(errno, EAGAIN);
+	return sent;
+}
+
+/* Fills what `to` writes to by another descriptor, reads it, and goes on. */
+static void fills_and_goes_on(int to, int from)
+{
+	static char bytes[1 << 20];
+	file_writer *put = NULL;
+	int flags = fcntl(to, F_GETFL), own = file_unblocked(to, &put);
+	assert_true(own > STDERR_FILENO && own != to);
+	assert_true(fcntl(own, F_GETFD) & FD_CLOEXEC);
+	size_t sent = fill(own, put), got = 0;
+	assert_int_equal(fcntl(to, F_GETFL), flags);
+	assert_true(sent > 0);
+	while (got < sent) {
+		ssize_t n = read(from, bytes, sizeof bytes);
+		assert_true(n > 0);
+		got += (size_t)n;
+	}
+	assert_int_equal(put(own, "on", 2), 2);
+	assert_int_equal(read(from, bytes, sizeof bytes), 2);
+	close(own);
+}
+
+static void writes_to_a_full_pipe(void **state)
+{
+	int p[2];
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	fills_and_goes_on(p[1], p[0]);
+	close(p[1]);
+	close(p[0]);
+}
+
+static void writes_to_a_full_socket(void **state)
+{
+	int p[2];
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	fills_and_goes_on(p[1], p[0]);
+	close(p[0]);
+	file_writer *put = NULL;
+	int own = file_unblocked(p[1], &put);
+	signal(SIGPIPE, SIG_DFL); /* not even raised */
+	assert_int_equal(put(own, "x", 1), -1);
+	assert_int_equal(errno, EPIPE);
+	close(own);
+	close(p[1]);
+}
+
+/* Root may open all, so it is somebody else for a moment. */
+static void writes_to_a_full_pipe_that_it_may_not_open(void **state)
+{
+	int p[2], root = !geteuid();
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	fchmod(p[1], 0);
+	if (root)
+		assert_int_equal(seteuid(65534), 0);
+	fills_and_goes_on(p[1], p[0]);
+	if (root)
+		assert_int_equal(seteuid(0), 0);
+	close(p[0]);
+	close(p[1]);
+}
+
+static int open_pty(int *master)
+{
+	struct termios raw;
+	int n = 0, zero = 0;
+	*master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	if (*master < 0 || ioctl(*master, TIOCSPTLCK, &zero) || ioctl(*master, TIOCGPTN, &n))
+		skip(); /* none here */
+	char name[32];
+	snprintf(name, sizeof name, "/dev/pts/%d", n);
+	int fd = open(name, O_RDWR | O_NOCTTY);
+	assert_true(fd >= 0);
+	tcgetattr(fd, &raw);
+	cfmakeraw(&raw);
+	tcsetattr(fd, TCSANOW, &raw);
+	return fd;
+}
+
+static void writes_to_a_stopped_terminal(void **state)
+{
+	file_writer *put = NULL;
+	int master, terminal = open_pty(&master), own = file_unblocked(terminal, &put);
+	char byte;
+	(void)state;
+	assert_int_equal(tcflow(terminal, TCOOFF), 0);
+	assert_int_equal(put(own, "a", 1), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(fcntl(terminal, F_GETFL) & O_NONBLOCK, 0);
+	assert_int_equal(tcflow(terminal, TCOON), 0);
+	assert_int_equal(put(own, "b", 1), 1);
+	assert_int_equal(read(master, &byte, 1), 1);
+	assert_int_equal(byte, 'b');
+	close(own);
+	close(terminal);
+	close(master);
+}
+
+/* To open a master is to make another terminal. */
+static void writes_to_the_terminal_that_a_master_has(void **state)
+{
+	file_writer *put = NULL;
+	int master, terminal = open_pty(&master), own = file_unblocked(master, &put);
+	char byte;
+	(void)state;
+	assert_int_equal(put(own, "a", 1), 1);
+	assert_int_equal(read(terminal, &byte, 1), 1);
+	assert_int_equal(byte, 'a');
+	close(own);
+	close(terminal);
+	close(master);
+}
+
+static int empty_file(void **state)
+{
+	(void)state;
+	unlink(Path); /* it was a FIFO */
+	write_bytes(0);
+	return 0;
+}
+
+static void goes_on_where_others_are_in_a_file(void **state)
+{
+	file_writer *put = NULL;
+	int fd = open(Path, O_RDWR), own = file_unblocked(fd, &put);
+	(void)state;
+	assert_int_equal(write(fd, "one ", 4), 4);
+	assert_int_equal(put(own, "two ", 4), 4);
+	assert_int_equal(write(fd, "three", 5), 5);
+	struct buf b = {0};
+	assert_true(file_read(&b, Path, 100));
+	assert_int_equal(buf_len(&b), 13);
+	assert_memory_equal(buf_data(&b), "one two three", 13);
+	buf_free(&b);
+	close(own);
+	close(fd);
+}
+
+static void writes_to_devices(void **state)
+{
+	file_writer *put = NULL;
+	int null = open("/dev/null", O_WRONLY), full = open("/dev/full", O_WRONLY);
+	int own = file_unblocked(null, &put);
+	(void)state;
+	assert_int_equal(put(own, "x", 1), 1);
+	close(own);
+	own = file_unblocked(full, &put);
+	assert_int_equal(put(own, "x", 1), -1);
+	assert_int_equal(errno, ENOSPC);
+	close(own);
+	close(null);
+	close(full);
+}
+
+static void has_nothing_for_what_is_not_open(void **state)
+{
+	file_writer *put = NULL;
+	(void)state;
+	errno = 0;
+	assert_int_equal(file_unblocked(-1, &put), -1);
+	assert_int_equal(errno, EBADF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +289,16 @@ int main(void)
 		cmocka_unit_test(refuses_more_than_it_may_read),
 		cmocka_unit_test(does_not_wait_for_a_writer),
 		cmocka_unit_test(says_why_it_cannot),
+		cmocka_unit_test(writes_to_a_full_pipe),
+		cmocka_unit_test(writes_to_a_full_socket),
+		cmocka_unit_test(writes_to_a_full_pipe_that_it_may_not_open),
+		cmocka_unit_test(writes_to_a_stopped_terminal),
+		cmocka_unit_test(writes_to_the_terminal_that_a_master_has),
+		cmocka_unit_test_setup_teardown(
+			goes_on_where_others_are_in_a_file, empty_file, NULL),
+		cmocka_unit_test(writes_to_devices),
+		cmocka_unit_test(has_nothing_for_what_is_not_open),
 	};
+	alarm(ALARM_S);
 	return cmocka_run_group_tests_name("file", tests, set_up, tear_down);
 }
