@@ -8,21 +8,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "mem.h"
 #include "text.h"
 
-static const char *const Level[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+static const struct {
+	const char *text, *json;
+} Level[] = {
+	[LOG_DEBUG] = {"DEBUG", "debug"},
+	[LOG_INFO] = {"INFO", "info"},
+	[LOG_WARN] = {"WARN", "warn"},
+	[LOG_ERROR] = {"ERROR", "error"},
+};
 
 static struct {
 	int fd;
+	file_writer *put;
 	char *path; /* NULL: stderr */
+	enum log_format format;
 	bool verbose;
 	bool torn;         /* the last line was written in part only */
 	long long dropped; /* lines since the last that was written */
-} sink = {.fd = STDERR_FILENO};
+} sink = {.fd = STDERR_FILENO, .put = write};
 
 static struct {
 	struct {
@@ -32,35 +43,55 @@ static struct {
 	size_t count; /* of lines ever kept; the newest is at count - 1 */
 } kept;
 
+/* text[0] is the '\n' that ends a torn line before it; the last byte, and in JSON two
+ * more, stay free for what ends this one. */
 struct line {
-	char text[LOG_LINE_MAX + 1]; /* [0] is the '\n' that ends a torn line before it */
-	size_t n;
+	char text[LOG_LINE_MAX + 1];
+	size_t n, max;
 	bool full; /* something did not fit: nothing more goes in */
 };
+
+enum { TIME_TEXT = 40 };
+
+static bool is_same_file(int a, int b)
+{
+	struct stat x, y;
+	return !fstat(a, &x) && !fstat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static void use(int fd, file_writer *put)
+{
+	sink.torn = sink.torn && is_same_file(fd, sink.fd);
+	if (sink.fd > STDERR_FILENO)
+		close(sink.fd);
+	sink.fd = fd;
+	sink.put = put;
+}
 
 static bool open_sink(const char *path)
 {
 	/* Not blocking: a FIFO that nobody reads must not stop the loop. */
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 		S_IRUSR | S_IWUSR);
-	if (fd < 0)
-		return false;
-	if (sink.path)
-		close(sink.fd);
-	sink.fd = fd;
-	sink.torn = false;
-	return true;
+	if (fd >= 0)
+		use(fd, write);
+	return fd >= 0;
+}
+
+/* If there is no stderr, every line is dropped: its number may be another file's soon. */
+static void use_stderr(void)
+{
+	file_writer *put = write;
+	int fd = file_unblocked(STDERR_FILENO, &put);
+	use(fd, put);
 }
 
 bool log_open(const char *path)
 {
-	if (*path && !open_sink(path))
+	if (!*path)
+		use_stderr();
+	else if (!open_sink(path))
 		return false;
-	if (!*path && sink.path) {
-		close(sink.fd);
-		sink.fd = STDERR_FILENO;
-		sink.torn = false;
-	}
 	char *copy = *path ? mem_dup(path) : NULL; /* `path` may be the old one */
 	free(sink.path);
 	sink.path = copy;
@@ -70,6 +101,11 @@ bool log_open(const char *path)
 bool log_reopen(void)
 {
 	return !sink.path || open_sink(sink.path);
+}
+
+void log_format(enum log_format format)
+{
+	sink.format = format;
 }
 
 void log_verbose(bool on)
@@ -82,10 +118,10 @@ bool log_is_verbose(void)
 	return sink.verbose;
 }
 
-/* All or nothing; one byte stays free for the end of the line. */
+/* All or nothing. */
 static void put(struct line *l, const char *p, size_t n)
 {
-	if (l->full || n > sizeof l->text - 1 - l->n) {
+	if (l->full || l->n + n > l->max) {
 		l->full = true;
 		return;
 	}
@@ -113,48 +149,104 @@ static void put_text(struct line *l, const char *text, bool quoted)
 	}
 }
 
-static void put_time(struct line *l)
+static void put_json_text(struct line *l, const char *text)
+{
+	for (const char *p = text; *p && !l->full;) {
+		uint32_t c = 0xfffd; /* the replacement character, if there is none */
+		char escape[16];
+		size_t n = text_char(p, 4, &c);
+		if (*p == '"' || *p == '\\')
+			put(l, (char[]){'\\', *p}, 2);
+		else if (!n || text_is_control(c))
+			put(l, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
+		else
+			put(l, p, n);
+		p += n ? n : 1;
+	}
+}
+
+static void read_time(char text[TIME_TEXT])
 {
 	struct timespec now;
 	struct tm tm;
-	char text[32], milli[8];
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
-	put(l, text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm));
-	snprintf(milli, sizeof milli, ".%03uZ", (unsigned)(now.tv_nsec / 1000000) % 1000);
-	put_text(l, milli, false);
+	size_t n = strftime(text, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, TIME_TEXT - n, ".%03uZ", (unsigned)(now.tv_nsec / 1000000) % 1000);
+}
+
+static void put_number(struct line *l, long long number)
+{
+	char text[24];
+	put(l, text, (size_t)snprintf(text, sizeof text, "%lld", number));
 }
 
 static void put_field(struct line *l, const struct log_field *field)
 {
-	char number[24];
 	const char *text = field->text;
-	if (!text) {
-		snprintf(number, sizeof number, "%lld", field->number);
-		text = number;
-	}
-	bool quoted = !*text || strpbrk(text, " \"");
+	bool quoted = text && (!*text || strpbrk(text, " \""));
 	put_char(l, ' ');
 	put_text(l, field->key, false);
 	put(l, quoted ? "=\"" : "=", quoted ? 2 : 1);
-	put_text(l, text, quoted);
+	if (text)
+		put_text(l, text, quoted);
+	else
+		put_number(l, field->number);
 	if (quoted)
 		put_char(l, '"');
 }
 
-static void build(
-	struct line *l, enum log_level level, const char *message, const struct log_field *fields)
+/* Led by a comma.  Of a text, what fits is there; otherwise the field is whole or not. */
+static void put_json_field(struct line *l, const struct log_field *field)
+{
+	size_t before = l->n;
+	put(l, ",\"", 2);
+	put_json_text(l, field->key);
+	put(l, "\":", 2);
+	if (field->text)
+		put_char(l, '"');
+	else
+		put_number(l, field->number);
+	if (l->full) {
+		l->n = before;
+	} else if (field->text) {
+		put_json_text(l, field->text);
+		l->text[l->n++] = '"';
+	}
+}
+
+typedef void field_putter(struct line *l, const struct log_field *field);
+
+static void put_fields(struct line *l, field_putter *put_one, const struct log_field *fields)
+{
+	if (sink.dropped)
+		put_one(l, &(struct log_field)LOG_NUM("dropped", sink.dropped));
+	for (; fields && fields->key; fields++)
+		put_one(l, fields);
+}
+
+static void build_text(struct line *l, const char *time, enum log_level level, const char *message,
+	const struct log_field *fields)
 {
 	put_char(l, '\n');
-	put_time(l);
+	put_text(l, time, false);
 	put_char(l, ' ');
-	put_text(l, Level[level], false);
+	put_text(l, Level[level].text, false);
 	put(l, ": ", 2);
 	put_text(l, message, false);
-	if (sink.dropped)
-		put_field(l, &(struct log_field)LOG_NUM("dropped", sink.dropped));
-	for (; fields && fields->key; fields++)
-		put_field(l, fields);
+	put_fields(l, put_field, fields);
+}
+
+static void build_json(struct line *l, const char *time, enum log_level level, const char *message,
+	const struct log_field *fields)
+{
+	put_char(l, '\n');
+	put_json_field(l, &(struct log_field)LOG_STR("time", time));
+	put_json_field(l, &(struct log_field)LOG_STR("level", Level[level].json));
+	put_json_field(l, &(struct log_field)LOG_STR("msg", message));
+	put_fields(l, put_json_field, fields);
+	l->text[1] = '{'; /* for the first comma */
+	l->text[l->n++] = '}';
 }
 
 static void keep(const struct line *l, enum log_level level)
@@ -165,13 +257,22 @@ static void keep(const struct line *l, enum log_level level)
 	kept.line[at].level = level;
 }
 
+/* One without a name: nobody who looks for it would find what is written to it. */
+static bool is_removed(int fd)
+{
+	struct stat st;
+	return !fstat(fd, &st) && !st.st_nlink;
+}
+
 static void write_line(struct line *l)
 {
+	if (sink.path && is_removed(sink.fd))
+		open_sink(sink.path); /* or else the old one still is the best there is */
 	l->text[l->n] = '\n';
 	size_t from = sink.torn ? 0 : 1, n = l->n + 1 - from;
 	ssize_t sent;
 	do
-		sent = write(sink.fd, l->text + from, n);
+		sent = sink.put(sink.fd, l->text + from, n);
 	while (sent < 0 && errno == EINTR);
 	if (sent == (ssize_t)n) {
 		sink.torn = false;
@@ -187,10 +288,18 @@ void log_line(enum log_level level, const char *message, const struct log_field 
 {
 	if (level == LOG_DEBUG && !sink.verbose)
 		return;
-	struct line l = {.n = 0};
-	build(&l, level, message, fields);
-	keep(&l, level);
-	write_line(&l);
+	char time[TIME_TEXT];
+	struct line text = {.max = sizeof text.text - 1};
+	read_time(time);
+	build_text(&text, time, level, message, fields);
+	keep(&text, level);
+	if (sink.format == LOG_TEXT) {
+		write_line(&text);
+		return;
+	}
+	struct line json = {.max = sizeof json.text - 3};
+	build_json(&json, time, level, message, fields);
+	write_line(&json);
 }
 
 const char *log_recent(size_t i, enum log_level *level)

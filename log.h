@@ -5,13 +5,19 @@
  *
  * A value with spaces, quotes or nothing in it is quoted; control characters
  * and bad UTF-8 in any part (text.h) become '?', so a server cannot forge a
- * line.  A line longer than LOG_LINE_MAX, its end included, is cut.
+ * line.  Or, for programs:
+ *
+ *	{"time":"2026-11-22T10:31:04.123Z","level":"info","msg":"tunnel opened","port":80}
+ *
+ * where control characters are escaped and bad UTF-8 becomes U+FFFD.  A line longer
+ * than LOG_LINE_MAX, its end included, is cut: to valid JSON, if it is that.
  */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_TEXT, LOG_JSON };
 
 enum { LOG_LINES = 500, LOG_LINE_MAX = 2048 };
 
@@ -28,13 +34,18 @@ struct log_field {
 #define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__, {.key = NULL}})
 /* clang-format on */
 
-/* Opens `path` for appending, created with mode 0600; "" is stderr.  Until the
- * first call lines go to stderr.  Returns false with errno set and the old
- * destination kept when the file cannot be opened. */
+/* Opens `path` for appending, created with mode 0600; "" is stderr, for which nothing
+ * waits (file_unblocked()).  Until the first call lines go to stderr, and wait for it.
+ * Returns false with errno set and the old destination kept when the file cannot be
+ * opened. */
 bool log_open(const char *path);
 
-/* Opens the same path again (after logrotate moved the file away). */
+/* Opens the same path again (after logrotate moved the file away).  A file that was
+ * removed or replaced is opened again without it, by the next line. */
 bool log_reopen(void);
+
+/* How lines are written from now on; LOG_TEXT by default. */
+void log_format(enum log_format format);
 
 /* Whether LOG_DEBUG lines are written; not by default. */
 void log_verbose(bool on);
@@ -44,6 +55,6 @@ bool log_is_verbose(void);
  * be written is dropped, and counted in the next one that can. */
 void log_line(enum log_level level, const char *message, const struct log_field *fields);
 
-/* The i-th line of those kept, 0 the newest, without its end of line; NULL if
- * there is none.  Stays valid until the next log_line(). */
+/* The i-th line of those kept, 0 the newest, without its end of line, in any format
+ * as LOG_TEXT; NULL if there is none.  Stays valid until the next log_line(). */
 const char *log_recent(size_t i, enum log_level *level);

@@ -5,15 +5,21 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "text.h"
+
+enum { ALARM_S = 60 }; /* far more than all of it takes */
 
 static char dir[64], path[80], moved[80], text[65536];
 
@@ -61,6 +67,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	log_verbose(false);
+	log_format(LOG_TEXT);
 	log_open("");
 	unlink(path);
 	unlink(moved);
@@ -118,6 +125,125 @@ static void cuts_a_long_line_at_the_end_of_a_character(void **state)
 		assert_in_range(strlen(newest()) + 25, LOG_LINE_MAX - 3, LOG_LINE_MAX - 1);
 	}
 }
+
+/* ---- JSON ---- */
+
+/* Behind the time, which has a form of its own. */
+static const char *json_behind_time(const char *line)
+{
+	static const char First[] = "{\"time\":\"dddd-dd-ddTdd:dd:dd.dddZ\",";
+	assert_memory_equal(line, First, 9);
+	for (size_t i = 9; i < sizeof First - 1; i++)
+		if (First[i] == 'd')
+			assert_in_range(line[i], '0', '9');
+		else
+			assert_int_equal(line[i], First[i]);
+	return line + sizeof First - 1;
+}
+
+static void writes_json(void **state)
+{
+	(void)state;
+	log_format(LOG_JSON);
+	log_line(LOG_WARN, "two words",
+		LOG_FIELDS(LOG_STR("pod", "web-1"), LOG_NUM("port", -8080), LOG_STR("none", "")));
+	assert_string_equal(json_behind_time(read_file(path)),
+		"\"level\":\"warn\",\"msg\":\"two "
+		"words\",\"pod\":\"web-1\",\"port\":-8080,\"none\":\"\"}"
+		"\n");
+	assert_string_equal(newest(), "WARN: two words pod=web-1 port=-8080 none=\"\"");
+}
+
+static void names_levels_as_programs_do(void **state)
+{
+	static const char *const Name[] = {"debug", "info", "warn", "error"};
+	(void)state;
+	log_format(LOG_JSON);
+	log_verbose(true);
+	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++)
+		log_line((enum log_level)i, "m", NULL);
+	const char *line = read_file(path);
+	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++, line = strchr(line, '\n') + 1) {
+		char want[64];
+		int n = snprintf(want, sizeof want, "\"level\":\"%s\",\"msg\":\"m\"}\n", Name[i]);
+		assert_memory_equal(json_behind_time(line), want, (size_t)n);
+	}
+}
+
+static void escapes_what_json_must_and_terminals_obey(void **state)
+{
+	(void)state;
+	log_format(LOG_JSON);
+	log_line(LOG_INFO, "a\"b\\c\n\x1b[2J",
+		LOG_FIELDS(LOG_STR("v", "\xe2\x82\xac\xc2\x9b\xe2\x80\xae"),
+			LOG_STR("bad\t", "\xff\xc0\xaf\xe2\x82")));
+	assert_string_equal(json_behind_time(read_file(path)),
+		"\"level\":\"info\",\"msg\":\"a\\\"b\\\\c\\u000a\\u001b[2J\","
+		"\"v\":\"\xe2\x82\xac\\u009b\\u202e\","
+		"\"bad\\u0009\":\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\"}\n");
+}
+
+/* Skips one string; NULL if there is none. */
+static const char *skip_string(const char *p)
+{
+	uint32_t c;
+	if (*p++ != '"')
+		return NULL;
+	while (*p != '"') {
+		size_t n = *p != '\\' ? text_char(p, 4, &c) : p[1] == 'u' ? 6 : 2;
+		if (n == 6 && strspn(p + 2, "0123456789abcdef") < 4)
+			return NULL;
+		if (n == 2 && p[1] != '"' && p[1] != '\\')
+			return NULL;
+		if (!n || (uint8_t)*p < ' ')
+			return NULL;
+		p += n;
+	}
+	return p + 1;
+}
+
+/* Whether it is an object of strings and numbers, and nothing else. */
+static bool is_object(const char *p)
+{
+	if (*p != '{')
+		return false;
+	do {
+		p = skip_string(p + 1);
+		if (!p || *p++ != ':')
+			return false;
+		size_t digits = strspn(p, "-0123456789");
+		p = digits ? p + digits : skip_string(p);
+	} while (p && *p == ',');
+	return p && !strcmp(p, "}");
+}
+
+/* The cut falls on every place of fields and escapes. */
+static void cuts_json_to_json(void **state)
+{
+	static char words[LOG_LINE_MAX + 1];
+	static const char *const Unit[] = {"x", "\"", "\x01", "\xe2\x82\xac", "\xff"};
+	(void)state;
+	log_format(LOG_JSON);
+	for (size_t lead = 1700; lead < LOG_LINE_MAX; lead++) {
+		assert_int_equal(truncate(path, 0), 0);
+		memset(words, 'w', lead);
+		words[lead] = '\0';
+		log_line(LOG_INFO, words,
+			LOG_FIELDS(LOG_STR("a", Unit[lead % 5]), LOG_NUM("number", 1234567),
+				LOG_STR("b\n", "\"\"\\\x02\x03\xe2\x82\xac\xe2\x82\xac\xff\xff"),
+				LOG_NUM("last", -1)));
+		size_t n = strlen(read_file(path));
+		assert_in_range(n, 1700, LOG_LINE_MAX);
+		assert_int_equal(text[n - 1], '\n');
+		text[n - 1] = '\0';
+		assert_true(is_object(text));
+	}
+	memset(words, 'w', sizeof words - 1);
+	log_line(LOG_INFO, words, NULL);
+	assert_int_equal(strlen(strrchr(read_file(path), '{')), LOG_LINE_MAX);
+}
+
+/* ---- what is kept, and where lines go ---- */
 
 static void keeps_the_last_lines_newest_first(void **state)
 {
@@ -202,6 +328,213 @@ static void begins_a_new_line_after_a_torn_one(void **state)
 	assert_string_equal(said(text + 11), "INFO: whole dropped=1\n");
 }
 
+static void tells_programs_of_lost_lines_by_a_number(void **state)
+{
+	(void)state;
+	log_format(LOG_JSON);
+	assert_true(log_open("/dev/full"));
+	log_line(LOG_INFO, "lost", NULL);
+	assert_true(log_open(path));
+	log_line(LOG_INFO, "found", LOG_FIELDS(LOG_STR("a", "b")));
+	assert_string_equal(json_behind_time(read_file(path)),
+		"\"level\":\"info\",\"msg\":\"found\",\"dropped\":1,\"a\":\"b\"}\n");
+}
+
+static void ends_a_torn_line_in_the_file_where_it_is(void **state)
+{
+	struct rlimit old, limit;
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	limit = old;
+	limit.rlim_cur = 10;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	log_line(LOG_INFO, "torn", NULL);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_true(log_reopen()); /* the same one */
+	log_line(LOG_INFO, "whole", NULL);
+	assert_int_equal(strcspn(read_file(path), "\n"), 10);
+	assert_string_equal(said(text + 11), "INFO: whole dropped=1\n");
+	assert_int_equal(unlink(path), 0);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	log_line(LOG_INFO, "torn", NULL);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(rename(path, moved), 0);
+	assert_true(log_reopen()); /* another one, which begins with a line */
+	log_line(LOG_INFO, "whole", NULL);
+	assert_string_equal(said(read_file(path)), "INFO: whole dropped=1\n");
+}
+
+static void begins_the_file_anew_after_it_was_removed(void **state)
+{
+	struct stat st;
+	(void)state;
+	log_line(LOG_INFO, "one", NULL);
+	assert_int_equal(unlink(path), 0);
+	log_line(LOG_INFO, "two", NULL);
+	assert_string_equal(said(read_file(path)), "INFO: two\n");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void goes_on_in_the_file_that_replaced_it(void **state)
+{
+	(void)state;
+	log_line(LOG_INFO, "one", NULL);
+	int fd = open(moved, O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(write(fd, "new\n", 4), 4);
+	close(fd);
+	assert_int_equal(rename(moved, path), 0);
+	log_line(LOG_INFO, "two", NULL);
+	assert_memory_equal(read_file(path), "new\n", 4);
+	assert_string_equal(said(text + 4), "INFO: two\n");
+}
+
+static void goes_on_with_a_removed_file_if_there_can_be_no_other(void **state)
+{
+	(void)state;
+	log_line(LOG_INFO, "one", NULL);
+	int fd = open(path, O_RDONLY);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+	log_line(LOG_INFO, "two", NULL);
+	ssize_t n = read(fd, text, sizeof text - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "INFO: two\n"));
+	close(fd);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	log_line(LOG_INFO, "three", NULL);
+	assert_string_equal(said(read_file(path)), "INFO: three\n");
+}
+
+/* Every line of `from` is whole and stands there in its order; returns how many, and
+ * in *dropped the sum of what they tell. */
+static int check_numbered(const char *from, int *dropped)
+{
+	int lines = 0, last = -1;
+	for (const char *p = from; *p; p = strchr(p, '\n') + 1, lines++) {
+		int number = -1, more = 0;
+		if (sscanf(said(p), "INFO: m dropped=%d i=%d", &more, &number) < 2)
+			assert_int_equal(sscanf(said(p), "INFO: m i=%d", &number), 1);
+		assert_int_equal(number, last + more + 1);
+		assert_memory_equal(strchr(p, '\n') - 4, "wwww", 4);
+		*dropped += more;
+		last = number;
+	}
+	return lines;
+}
+
+static void log_numbered(int i)
+{
+	static char words[200];
+	memset(words, 'w', sizeof words - 1);
+	log_line(LOG_INFO, "m", LOG_FIELDS(LOG_NUM("i", i), LOG_STR("w", words)));
+}
+
+/* What stands in for stderr meanwhile; returns what to give to end_stderr(). */
+static int begin_stderr(int fd)
+{
+	int real = dup(STDERR_FILENO);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	assert_true(log_open(""));
+	return real;
+}
+
+static void end_stderr(int real)
+{
+	dup2(real, STDERR_FILENO);
+	close(real);
+	assert_true(log_open(path));
+}
+
+static void read_all(int fd)
+{
+	size_t n = 0;
+	for (ssize_t got; (got = read(fd, text + n, sizeof text - 1 - n)) > 0;)
+		n += (size_t)got;
+	text[n] = '\0';
+}
+
+/* p[0] is read from only at the end; the alarm ends what waits for that. */
+static void does_not_wait(int p[2])
+{
+	int sent = 0, dropped = 0, flags = fcntl(p[1], F_GETFL), real = begin_stderr(p[1]);
+	for (; sent < 5000; sent++)
+		log_numbered(sent);
+	assert_int_equal(fcntl(STDERR_FILENO, F_GETFL), flags);
+	fcntl(p[0], F_SETFL, O_NONBLOCK);
+	read_all(p[0]);
+	int got = check_numbered(text, &dropped);
+	assert_in_range(got, 10, sent - 10);
+	assert_int_equal(dropped, 0);
+	log_numbered(sent);
+	read_all(p[0]);
+	assert_int_equal(sscanf(said(text), "INFO: m dropped=%d", &dropped), 1);
+	assert_int_equal(dropped, sent - got);
+	end_stderr(real);
+	close(p[0]);
+}
+
+static void does_not_wait_for_a_reader_of_stderr(void **state)
+{
+	int p[2];
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	fcntl(p[1], F_SETPIPE_SZ, 32768);
+	does_not_wait(p);
+	int size = 8192;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+	setsockopt(p[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	does_not_wait(p);
+}
+
+/* As a shell's 2>&-: the next file that is opened gets its number. */
+static void writes_to_nobody_else_when_there_is_no_stderr(void **state)
+{
+	(void)state;
+	int real = dup(STDERR_FILENO);
+	close(STDERR_FILENO);
+	assert_true(log_open(""));
+	assert_int_equal(open(moved, O_RDWR | O_CREAT, 0600), STDERR_FILENO);
+	log_line(LOG_INFO, "for stderr", NULL);
+	assert_string_equal(read_file(moved), "");
+	end_stderr(real);
+	log_line(LOG_INFO, "m", NULL);
+	assert_string_equal(newest(), "INFO: m dropped=1");
+}
+
+/* Of two pages, one is taken by `moved` until it is removed. */
+static void goes_on_when_a_full_disk_has_room_again(void **state)
+{
+	int sent = 0, dropped = 0;
+	(void)state;
+	if (unshare(CLONE_NEWNS) || mount("", "/", "", MS_REC | MS_PRIVATE, NULL) ||
+		mount("tmpfs", dir, "tmpfs", 0, "size=8k"))
+		skip(); /* not root, or in a container */
+	assert_int_equal(close(open(moved, O_WRONLY | O_CREAT, 0600)), 0);
+	assert_int_equal(truncate(moved, 4096), 0);
+	int fd = open(moved, O_WRONLY);
+	assert_int_equal(write(fd, text, 4096), 4096);
+	close(fd);
+	assert_true(log_open(path));
+	while (sent < 50)
+		log_numbered(sent++);
+	assert_int_equal(strlen(read_file(path)), 4096);
+	assert_int_equal(unlink(moved), 0);
+	log_numbered(sent++);
+	log_numbered(sent++);
+	read_file(path);
+	assert_int_equal(text[4096], '\n');
+	char *torn = (char *)memrchr(text, '\n', 4096) + 1;
+	memmove(torn, text + 4097, strlen(text + 4097) + 1);
+	assert_int_equal(check_numbered(text, &dropped) + dropped, sent);
+	assert_in_range(dropped, 50 - 4096 / 200, 50 - 10);
+	log_open("");
+	umount(dir);
+}
+
 int main(void)
 {
 #define LOG_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -210,12 +543,25 @@ int main(void)
 		LOG_TEST(quotes_values_with_blanks_quotes_or_nothing),
 		LOG_TEST(lets_no_server_forge_a_line),
 		LOG_TEST(cuts_a_long_line_at_the_end_of_a_character),
+		LOG_TEST(writes_json),
+		LOG_TEST(names_levels_as_programs_do),
+		LOG_TEST(escapes_what_json_must_and_terminals_obey),
+		LOG_TEST(cuts_json_to_json),
 		LOG_TEST(keeps_the_last_lines_newest_first),
 		LOG_TEST(tells_details_only_when_verbose),
 		LOG_TEST(begins_the_file_anew_after_it_was_moved),
 		LOG_TEST(keeps_its_file_when_another_cannot_be_opened),
 		LOG_TEST(counts_lines_that_could_not_be_written),
 		LOG_TEST(begins_a_new_line_after_a_torn_one),
+		LOG_TEST(tells_programs_of_lost_lines_by_a_number),
+		LOG_TEST(ends_a_torn_line_in_the_file_where_it_is),
+		LOG_TEST(begins_the_file_anew_after_it_was_removed),
+		LOG_TEST(goes_on_in_the_file_that_replaced_it),
+		LOG_TEST(goes_on_with_a_removed_file_if_there_can_be_no_other),
+		LOG_TEST(does_not_wait_for_a_reader_of_stderr),
+		LOG_TEST(writes_to_nobody_else_when_there_is_no_stderr),
+		LOG_TEST(goes_on_when_a_full_disk_has_room_again),
 	};
+	alarm(ALARM_S);
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }
