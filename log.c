@@ -131,17 +131,28 @@ static void put(struct line *l, const char *p, size_t n)
 
 static void put_char(struct line *l, char c)
 {
-	put(l, &c, 1);
+	if (l->full || l->n >= l->max)
+		l->full = true;
+	else
+		l->text[l->n++] = c;
+}
+
+/* Most of what is logged, told without looking it up. */
+static bool is_plain(char c)
+{
+	return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
 static void put_text(struct line *l, const char *text, bool quoted)
 {
 	for (const char *p = text; *p && !l->full;) {
 		uint32_t c = 0;
-		size_t n = text_char(p, 4, &c);
+		size_t n = is_plain(*p) ? 1 : text_char(p, 4, &c);
 		if (quoted && (*p == '"' || *p == '\\'))
 			put_char(l, '\\');
-		if (n && !text_is_control(c))
+		if (is_plain(*p))
+			put_char(l, *p);
+		else if (n && !text_is_control(c))
 			put(l, p, n);
 		else
 			put_char(l, '?');
@@ -154,8 +165,10 @@ static void put_json_text(struct line *l, const char *text)
 	for (const char *p = text; *p && !l->full;) {
 		uint32_t c = 0xfffd; /* the replacement character, if there is none */
 		char escape[16];
-		size_t n = text_char(p, 4, &c);
-		if (*p == '"' || *p == '\\')
+		size_t n = is_plain(*p) ? 1 : text_char(p, 4, &c);
+		if (is_plain(*p))
+			put_char(l, *p);
+		else if (*p == '"' || *p == '\\')
 			put(l, (char[]){'\\', *p}, 2);
 		else if (!n || text_is_control(c))
 			put(l, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
@@ -165,14 +178,25 @@ static void put_json_text(struct line *l, const char *text)
 	}
 }
 
+/* What is the same for all lines of one second is made once: it costs the most. */
 static void read_time(char text[TIME_TEXT])
 {
+	static struct {
+		time_t at;
+		char text[TIME_TEXT];
+		size_t n;
+	} second;
 	struct timespec now;
 	struct tm tm;
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	size_t n = strftime(text, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, TIME_TEXT - n, ".%03uZ", (unsigned)(now.tv_nsec / 1000000) % 1000);
+	if (now.tv_sec != second.at || !second.n) {
+		second.at = now.tv_sec;
+		gmtime_r(&second.at, &tm);
+		second.n = strftime(second.text, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	}
+	memcpy(text, second.text, second.n);
+	snprintf(text + second.n, TIME_TEXT - second.n, ".%03uZ",
+		(unsigned)(now.tv_nsec / 1000000) % 1000);
 }
 
 static void put_number(struct line *l, long long number)
