@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -87,6 +88,29 @@ static void writes_a_line_for_the_user_alone(void **state)
 	assert_string_equal(said(line + sizeof First - 1), "ERROR: no fields\n");
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static time_t clock_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec;
+}
+
+/* In this second and in the next. */
+static void tells_the_time_of_each_line(void **state)
+{
+	enum log_level level;
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct tm tm = {0};
+		time_t before = clock_now();
+		log_line(LOG_INFO, "m", NULL);
+		assert_non_null(strptime(log_recent(0, &level), "%Y-%m-%dT%H:%M:%S.", &tm));
+		assert_in_range(timegm(&tm), before, clock_now());
+		while (clock_now() == before)
+			usleep(10000);
+	}
 }
 
 static void quotes_values_with_blanks_quotes_or_nothing(void **state)
@@ -540,6 +564,7 @@ int main(void)
 #define LOG_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		LOG_TEST(writes_a_line_for_the_user_alone),
+		LOG_TEST(tells_the_time_of_each_line),
 		LOG_TEST(quotes_values_with_blanks_quotes_or_nothing),
 		LOG_TEST(lets_no_server_forge_a_line),
 		LOG_TEST(cuts_a_long_line_at_the_end_of_a_character),
