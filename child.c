@@ -145,9 +145,10 @@ static void on_limit(struct timer *timer)
 	finish_if_over(c);
 }
 
-static void on_sigchld(int signo)
+static void on_sigchld(int signo, bool by_kernel)
 {
 	(void)signo;
+	(void)by_kernel;
 	for (struct child *c = All, *next; c; c = next) {
 		next = c->next;
 		if (!c->pid || c->death.si_pid)

@@ -44,7 +44,7 @@ static struct {
 
 	struct io signal_io;
 	sigset_t signals;
-	void (*on_signal[SIGNALS])(int signo);
+	void (*on_signal[SIGNALS])(int signo, bool by_kernel);
 } L;
 
 _Noreturn static void give_up(const char *what)
@@ -271,10 +271,11 @@ static void read_signals(struct io *io, uint32_t events)
 	(void)events;
 	while (read(io->fd, &info, sizeof info) == (ssize_t)sizeof info)
 		if (L.on_signal[info.ssi_signo])
-			L.on_signal[info.ssi_signo]((int)info.ssi_signo);
+			L.on_signal[info.ssi_signo](
+				(int)info.ssi_signo, info.ssi_code == SI_KERNEL);
 }
 
-void loop_on_signal(int signo, void (*on)(int signo))
+void loop_on_signal(int signo, void (*on)(int signo, bool by_kernel))
 {
 	L.on_signal[signo] = on;
 	sigaddset(&L.signals, signo);

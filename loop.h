@@ -83,8 +83,9 @@ void loop_on_sleep(void (*on)(int64_t ms));
 void loop_clock_skip(int64_t ms);
 void loop_clock_sleep(int64_t ms);
 
-/* Called for each arrival of a signal, which is blocked for the process. */
-void loop_on_signal(int signo, void (*on)(int signo));
+/* Called for each arrival of a signal, which is blocked for the process from now
+ * on.  `by_kernel`: no process sent it; a terminal did, say, to all of the group. */
+void loop_on_signal(int signo, void (*on)(int signo, bool by_kernel));
 
 void loop_init(void);
 void loop_run(void);  /* returns after loop_stop() */

@@ -243,8 +243,9 @@ static void on_wake(enum wake why)
 		forward_wake(Run.forward[i], slept);
 }
 
-static void on_stop_signal(int signo)
+static void on_stop_signal(int signo, bool by_kernel)
 {
+	(void)by_kernel;
 	log_line(LOG_INFO, "stopping", LOG_FIELDS(LOG_NUM("signal", signo)));
 	loop_stop();
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test_loop.h"
@@ -395,9 +396,11 @@ static void begins_anew(void **state)
 
 /* ---- signals ---- */
 
-static void on_signal(int signo)
+static void on_signal(int signo, bool by_kernel)
 {
 	note(signo == SIGUSR1 ? '1' : signo == SIGUSR2 ? '2' : '?');
+	if (by_kernel)
+		note('k');
 }
 
 static void tells_of_signals_from_the_loop(void **state)
@@ -413,6 +416,35 @@ static void tells_of_signals_from_the_loop(void **state)
 	raise(SIGUSR2);
 	settle();
 	assert_string_equal(Story, "122");
+}
+
+static void on_kernels_signal(int signo, bool by_kernel)
+{
+	(void)signo;
+	note(by_kernel ? 'k' : 'p');
+}
+
+/* A pseudo-terminal sends what is typed to its foreground group: a child of ours. */
+static void knows_which_signals_no_process_sent(void **state)
+{
+	(void)state;
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), status = -1;
+	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+	pid_t child = fork();
+	if (!child) {
+		setsid();
+		open(ptsname(master), O_RDWR); /* becomes its controlling terminal */
+		loop_init();
+		loop_on_signal(SIGINT, on_kernels_signal);
+		if (write(master, "\3", 1) == 1)
+			settle();
+		raise(SIGINT);
+		settle();
+		_exit(strcmp(Story, "kp") ? 1 : 0);
+	}
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+	close(master);
 }
 
 /* ---- the clock ---- */
@@ -511,6 +543,7 @@ int main(void)
 		TEST(frees_and_closes_at_its_end),
 		TEST(begins_anew),
 		TEST(tells_of_signals_from_the_loop),
+		TEST(knows_which_signals_no_process_sent),
 		TEST(jumps_when_it_is_told_to),
 		TEST(tells_first_of_all_that_the_machine_has_slept),
 		TEST(does_not_take_other_waits_for_sleep),
