@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #include "loop.h"
 #include "mem.h"
 
-enum { CHUNK = 16384, NOT_RUN = 127 };
+enum { CHUNK = 16384, NOT_RUN = 127, WAIT_STEP_MS = 10 };
 
 /* The pipes: what it says, and the errno for which it could not be run. */
 enum { OUT, ERR, WHY, PIPES };
@@ -38,7 +39,8 @@ struct child {
 	struct buf why;
 	struct timer limit;
 	struct task look; /* to find from the loop that it is over */
-	bool decided;     /* end.how is what counts, not how it died */
+	bool attached;
+	bool decided; /* end.how is what counts, not how it died */
 	struct child_end end;
 	void (*on)(void *owner, struct child_end *end); /* NULL: nobody asks any more */
 	void *owner;
@@ -47,7 +49,7 @@ struct child {
 static struct child *All;
 
 static struct {
-	struct rlimit files;
+	struct rlimit files, core;
 	sigset_t mask;
 	struct sigaction on_pipe;
 } Found;
@@ -55,6 +57,7 @@ static struct {
 void child_init(void)
 {
 	getrlimit(RLIMIT_NOFILE, &Found.files);
+	getrlimit(RLIMIT_CORE, &Found.core);
 	sigprocmask(SIG_SETMASK, NULL, &Found.mask);
 	sigaction(SIGPIPE, NULL, &Found.on_pipe);
 	/* Where it is ignored, and that is inherited, no child can be waited for. */
@@ -125,7 +128,7 @@ static void finish_if_over(struct child *c)
 static void stop(struct child *c)
 {
 	if (c->pid)
-		kill(-c->pid, SIGKILL);
+		kill(c->attached ? c->pid : -c->pid, SIGKILL);
 	for (int i = 0; i < PIPES; i++)
 		io_close(&c->stream[i].io);
 }
@@ -145,17 +148,36 @@ static void on_limit(struct timer *timer)
 	finish_if_over(c);
 }
 
+/* Returns whether there is no process of it any more. */
+static bool look_at(struct child *c)
+{
+	if (c->pid && !c->death.si_pid)
+		waitid(P_PID, (id_t)c->pid, &c->death, WEXITED | WNOHANG | WNOWAIT);
+	return !c->pid || c->death.si_pid;
+}
+
 static void on_sigchld(int signo, bool by_kernel)
 {
 	(void)signo;
 	(void)by_kernel;
 	for (struct child *c = All, *next; c; c = next) {
 		next = c->next;
-		if (!c->pid || c->death.si_pid)
-			continue;
-		waitid(P_PID, (id_t)c->pid, &c->death, WEXITED | WNOHANG | WNOWAIT);
-		finish_if_over(c);
+		if (look_at(c))
+			finish_if_over(c);
 	}
+}
+
+void child_signal(const struct child *c, int signo)
+{
+	if (c->pid && !c->death.si_pid)
+		kill(c->pid, signo);
+}
+
+bool child_wait(struct child *c, int64_t ms)
+{
+	for (; ms > 0 && !look_at(c); ms -= WAIT_STEP_MS)
+		poll(NULL, 0, WAIT_STEP_MS);
+	return look_at(c);
 }
 
 void child_kill(struct child *c)
@@ -240,21 +262,24 @@ static int arrange_descriptors(int fd[PIPES][2])
 }
 
 /* What porter changed for itself is not for its children. */
-static void give_back(void)
+static void give_back(bool core)
 {
 	setrlimit(RLIMIT_NOFILE, &Found.files);
+	if (core)
+		setrlimit(RLIMIT_CORE, &Found.core);
 	sigaction(SIGPIPE, &Found.on_pipe, NULL);
 	sigprocmask(SIG_SETMASK, &Found.mask, NULL);
 }
 
 _Noreturn static void be_the_child(const struct child_spec *spec, int fd[PIPES][2], pid_t parent)
 {
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!spec->attached)
+		setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, spec->attached ? SIGTERM : SIGKILL);
 	if (getppid() != parent) /* it died before it could have killed us */
 		_exit(NOT_RUN);
-	int why = arrange_descriptors(fd);
-	give_back();
+	int why = spec->attached ? fd[WHY][1] : arrange_descriptors(fd);
+	give_back(spec->attached);
 	if (!spec->argv) {
 		close(why);
 		_exit(spec->run(spec->arg));
@@ -277,7 +302,7 @@ static void close_pipes(int fd[PIPES][2], int side)
 static pid_t launch(const struct child_spec *spec, int fd[PIPES][2])
 {
 	pid_t pid = -1, parent = getpid();
-	int opened = 0;
+	int opened = spec->attached ? WHY : OUT;
 	while (opened < PIPES && !pipe2(fd[opened], O_CLOEXEC))
 		opened++;
 	if (opened == PIPES)
@@ -288,7 +313,7 @@ static pid_t launch(const struct child_spec *spec, int fd[PIPES][2])
 	close_pipes(fd, 1);
 	if (pid < 0)
 		close_pipes(fd, 0);
-	else
+	else if (!spec->attached)
 		setpgid(pid, pid); /* it does so too: whoever comes first */
 	errno = error;
 	return pid;
@@ -319,7 +344,11 @@ struct child *child_start(
 {
 	int fd[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
 	struct child *c = mem_new(sizeof *c);
-	*c = (struct child){.limit.on = on_limit, .look.on = on_look, .on = on, .owner = owner};
+	*c = (struct child){.limit.on = on_limit,
+		.look.on = on_look,
+		.attached = spec->attached,
+		.on = on,
+		.owner = owner};
 	enlist(c);
 	loop_on_signal(SIGCHLD, on_sigchld);
 	pid_t pid = launch(spec, fd);

@@ -2,8 +2,9 @@
  *
  * A child is the leader of its own process group, has its standard input from
  * /dev/null, the descriptor limit, signal mask and SIGPIPE as porter found
- * them, no other descriptor of ours, and is killed when porter dies.  Knows
- * nothing of why a program is run.
+ * them, no other descriptor of ours, and is killed when porter dies.  One that is
+ * attached stands in porter's own place instead: see there.  Knows nothing of why
+ * a program is run.
  */
 #pragma once
 #include <stdbool.h>
@@ -21,6 +22,12 @@ struct child_spec {
 	const char *const *env;  /* ends with NULL; NULL: porter's own */
 	int (*run)(void *arg);
 	void *arg;
+	/* A program only.  It stays in porter's process group, and so in its terminal's
+	 * foreground; has standard descriptors, core limit and all else that porter
+	 * was started with, descriptors too (ours are closed by execve(2)); has
+	 * SIGTERM, not SIGKILL, when porter dies.  None of its output is read, and
+	 * where it is killed, its descendants are not. */
+	bool attached;
 	int64_t limit_ms;  /* killed after it, with its process group; 0: no limit */
 	size_t output_max; /* bytes of stdout, and of stderr; killed when it has more */
 };
@@ -47,10 +54,17 @@ struct child_end {
 struct child *child_start(
 	const struct child_spec *spec, void (*on)(void *owner, struct child_end *end), void *owner);
 
+/* Sends a signal to it alone; does nothing if it has ended. */
+void child_signal(const struct child *c, int signo);
+
+/* For the end of the process: sleeps, the loop with it, until it has ended, but not
+ * longer than `ms`.  Returns whether it has. */
+bool child_wait(struct child *c, int64_t ms);
+
 /* Kills it and its group; `on` is not called any more.  It is reaped later. */
 void child_kill(struct child *c);
 
-/* Saves the limit, mask and SIGPIPE that children get back; called once, before
+/* Saves the limits, mask and SIGPIPE that children get back; called once, before
  * the loop changes them. */
 void child_init(void);
 

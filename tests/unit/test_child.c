@@ -388,17 +388,16 @@ static void leaves_none_at_the_end(void **state)
 }
 
 /* A copy of this process stands for porter: it starts a child and is killed. */
-static void dies_with_porter(void **state)
+static void check_death_with_porter(bool attached, const char *script, const char *last)
 {
-	(void)state;
 	int fd[2];
-	char path[32];
+	char path[32], text[8] = "";
 	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
 	snprintf(path, sizeof path, "/proc/%d/fd/%d", getpid(), fd[1]);
-	const char *argv[] = {"sh", "-c", "exec >$0; printf x; exec sleep 1000", path, NULL};
+	const char *argv[] = {"sh", "-c", script, path, NULL};
 	pid_t porter = fork();
 	if (!porter) {
-		struct child_spec spec = {.argv = argv, .output_max = 100};
+		struct child_spec spec = {.argv = argv, .output_max = 100, .attached = attached};
 		loop_init();
 		child_start(&spec, on_end, NULL);
 		for (;;)
@@ -409,14 +408,83 @@ static void dies_with_porter(void **state)
 	close(fd[1]);
 	kill(porter, SIGKILL);
 	assert_int_equal(waitpid(porter, NULL, 0), porter);
+	if (*last)
+		assert_int_equal(read(fd[0], text, sizeof text - 1), strlen(last));
+	assert_string_equal(text, last);
 	wait_for_end_of(fd[0]);
 	close(fd[0]);
+}
+
+static void dies_with_porter(void **state)
+{
+	(void)state;
+	check_death_with_porter(false, "trap '' TERM; exec >$0; printf x; exec sleep 1000", "");
+}
+
+static void is_asked_to_end_with_porter_if_attached(void **state)
+{
+	(void)state;
+	check_death_with_porter(true,
+		"exec >$0; trap 'printf bye; exit' TERM; printf x; while :; do sleep 0.1; done",
+		"bye");
+}
+
+/* What is attached has all of porter's, but what porter changed or opened. */
+static void stands_in_porters_place_if_attached(void **state)
+{
+	(void)state;
+	enum { GIVEN = 300, OURS };
+	int out[2], saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, OURS);
+	char text[256] = "", expected[64];
+	struct rlimit core;
+	const char *argv[] = {"sh", "-c",
+		"cut -d' ' -f5 /proc/$$/stat; ulimit -Sn; ulimit -Sc;"
+		"ls /proc/$$/fd | grep '^30[01]'; exit 5",
+		NULL};
+	assert_int_equal(saved, OURS);
+	assert_int_equal(fcntl(STDIN_FILENO, F_DUPFD, GIVEN), GIVEN); /* by who started porter */
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	getrlimit(RLIMIT_CORE, &core);
+	setrlimit(RLIMIT_CORE,
+		&(struct rlimit){.rlim_cur = core.rlim_max, .rlim_max = core.rlim_max});
+	dup2(out[1], STDOUT_FILENO);
+	struct told t = run((struct child_spec){.argv = argv, .attached = true});
+	dup2(saved, STDOUT_FILENO);
+	setrlimit(RLIMIT_CORE, &core);
+	assert_true(read(out[0], text, sizeof text - 1) > 0);
+	snprintf(expected, sizeof expected, "%d\n%d\n0\n300\n", getpgrp(), (int)Files.rlim_cur);
+	assert_string_equal(text, expected);
+	assert_int_equal(t.how, CHILD_EXITED);
+	assert_int_equal(t.value, 5);
+	assert_int_equal(t.out_len + t.err_len, 0);
+	for (int fds[] = {out[0], out[1], saved, GIVEN}, i = 0; i < 4; i++)
+		close(fds[i]);
+}
+
+static void has_the_signal_it_is_sent(void **state)
+{
+	(void)state;
+	struct told t = {0};
+	const char *argv[] = {"sh", "-c", "kill -STOP $$; exit 1", NULL};
+	struct child_spec spec = {.argv = argv, .output_max = 1, .limit_ms = LONG_MS};
+	struct child *c = child_start(&spec, on_end, &t);
+	assert_false(child_wait(c, 1));
+	child_signal(c, SIGUSR1); /* whether it is stopped yet or not */
+	child_signal(c, SIGCONT);
+	assert_true(child_wait(c, PATIENCE_MS));
+	child_signal(c, SIGKILL); /* too late */
+	loop_run();
+	assert_int_equal(t.how, CHILD_SIGNALLED);
+	assert_int_equal(t.value, SIGUSR1);
 }
 
 static int set_up(void **state)
 {
 	sigset_t some;
+	struct rlimit no_core;
 	(void)state;
+	getrlimit(RLIMIT_CORE, &no_core);
+	no_core.rlim_cur = 0;
 	signal(SIGCHLD, SIG_IGN); /* as a careless parent leaves it */
 	sigemptyset(&some);
 	sigaddset(&some, SIGUSR2);
@@ -424,6 +492,7 @@ static int set_up(void **state)
 	getrlimit(RLIMIT_NOFILE, &Files);
 	Files.rlim_cur = 512;
 	setrlimit(RLIMIT_NOFILE, &Files);
+	setrlimit(RLIMIT_CORE, &no_core);
 	child_init();
 	loop_init();
 	signal(SIGPIPE, SIG_IGN);
@@ -453,6 +522,9 @@ int main(void)
 		cmocka_unit_test(tells_of_each_of_many),
 		cmocka_unit_test(leaves_none_at_the_end),
 		cmocka_unit_test(dies_with_porter),
+		cmocka_unit_test(is_asked_to_end_with_porter_if_attached),
+		cmocka_unit_test(stands_in_porters_place_if_attached),
+		cmocka_unit_test(has_the_signal_it_is_sent),
 	};
 	return cmocka_run_group_tests_name("child", tests, set_up, NULL);
 }
