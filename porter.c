@@ -211,7 +211,7 @@ static enum exit_status load_config(void)
 	struct buf errors = {0};
 	if (access(Options.config, F_OK))
 		return without_configuration();
-	if (config_load(&Run.config, Options.config, &errors))
+	if (config_load(&Run.config, Options.config, NULL, &errors))
 		return EXIT_OK;
 	buf_put(&errors, "", 1);
 	print_errors((char *)buf_data(&errors));

@@ -21,8 +21,9 @@ static void check_probe(const struct probe_spec *p)
 static void check_whole(const struct config *c)
 {
 	assert(c->forward_count && c->path && c->log);
-	assert(c->check_interval_ms > 0 && c->reconnect_delay_ms >= 0 && c->hold_ms >= 0);
-	assert(c->tunnels >= 1 && c->tunnels <= CONFIG_TUNNELS_MAX);
+	const struct config_settings *s = &c->settings;
+	assert(s->check_interval_ms > 0 && s->reconnect_delay_ms >= 0 && s->hold_ms >= 0);
+	assert(s->tunnels >= 1 && s->tunnels <= CONFIG_TUNNELS_MAX);
 	for (size_t i = 0; i < c->forward_count; i++) {
 		const struct config_forward *f = &c->forwards[i];
 		assert(f->cluster < c->cluster_count && f->local_port && f->target.port);
@@ -55,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	int fd = memfd_create("porter.ini", MFD_CLOEXEC);
 	assert(fd >= 0 && write(fd, p, n) == (ssize_t)n);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (config_load(&c, path, &errors))
+	if (config_load(&c, path, NULL, &errors))
 		check_whole(&c);
 	else
 		check_refused(&c, &errors);
