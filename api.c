@@ -131,6 +131,11 @@ struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *
 	return NULL;
 }
 
+bool cluster_same(const struct cluster *a, const struct cluster *b)
+{
+	return !strcmp(a->name, b->name) && kubeconfig_same(&a->k, &b->k);
+}
+
 struct cluster *cluster_share(struct cluster *c)
 {
 	c->users++;

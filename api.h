@@ -27,6 +27,8 @@ enum transport {
 /* Takes the kubeconfig over and decodes its certificates; counts one user.
  * NULL with *e set ("cluster 'prod': ..."); the kubeconfig is freed then, too. */
 struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *e);
+/* Whether both are the same cluster and user, by kubeconfigs that say the same. */
+bool cluster_same(const struct cluster *a, const struct cluster *b);
 struct cluster *cluster_share(struct cluster *c); /* one more user */
 void cluster_drop(struct cluster *c);             /* the last one frees */
 const char *cluster_name(const struct cluster *c);

@@ -422,15 +422,49 @@ bool kubeconfig_load(struct kubeconfig *k, const char *file, const char *context
 	return ok;
 }
 
+/* The members that own memory. */
+static const size_t Texts[] = {offsetof(struct kubeconfig, file),
+	offsetof(struct kubeconfig, context), offsetof(struct kubeconfig, namespace),
+	offsetof(struct kubeconfig, host), offsetof(struct kubeconfig, prefix),
+	offsetof(struct kubeconfig, tls_name), offsetof(struct kubeconfig, ca),
+	offsetof(struct kubeconfig, cert), offsetof(struct kubeconfig, token_file),
+	offsetof(struct kubeconfig, username)};
+static const size_t Secrets[] = {offsetof(struct kubeconfig, key),
+	offsetof(struct kubeconfig, token), offsetof(struct kubeconfig, password)};
+enum { TEXTS = sizeof Texts / sizeof *Texts, SECRETS = sizeof Secrets / sizeof *Secrets };
+
+static char *text_at(const struct kubeconfig *k, size_t i)
+{
+	char *text;
+	memcpy(&text, (const char *)k + Texts[i], sizeof text);
+	return text;
+}
+
+static const struct secret *secret_at(const struct kubeconfig *k, size_t i)
+{
+	return (const struct secret *)(const void *)((const char *)k + Secrets[i]);
+}
+
+bool kubeconfig_same(const struct kubeconfig *a, const struct kubeconfig *b)
+{
+	bool same = a->tls == b->tls && a->port == b->port && a->insecure == b->insecure;
+	for (size_t i = 0; same && i < TEXTS; i++) {
+		const char *x = text_at(a, i), *y = text_at(b, i);
+		same = x && y ? !strcmp(x, y) : x == y;
+	}
+	for (size_t i = 0; same && i < SECRETS; i++) {
+		const struct secret *x = secret_at(a, i), *y = secret_at(b, i);
+		same = x->n == y->n && (!x->n || !memcmp(x->p, y->p, x->n));
+	}
+	return same;
+}
+
 void kubeconfig_free(struct kubeconfig *k)
 {
-	char *const owned[] = {k->file, k->context, k->namespace, k->host, k->prefix, k->tls_name,
-		k->ca, k->cert, k->token_file, k->username};
-	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-		free(owned[i]);
-	secret_free(&k->key);
-	secret_free(&k->token);
-	secret_free(&k->password);
+	for (size_t i = 0; i < TEXTS; i++)
+		free(text_at(k, i));
+	for (size_t i = 0; i < SECRETS; i++)
+		secret_free((struct secret *)(void *)((char *)k + Secrets[i]));
 	*k = (struct kubeconfig){0};
 }
 

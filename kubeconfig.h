@@ -40,6 +40,8 @@ struct kubeconfig {
  * "FILE:LINE: what is wrong" where a line is known; *k is then {0}.
  */
 bool kubeconfig_load(struct kubeconfig *k, const char *file, const char *context, struct err *e);
+/* Whether both say the same, and were read from the same file. */
+bool kubeconfig_same(const struct kubeconfig *a, const struct kubeconfig *b);
 void kubeconfig_free(struct kubeconfig *k); /* secrets are zeroed; back to {0} */
 
 /* The file that counts where none is named: $KUBECONFIG, else
