@@ -432,7 +432,7 @@ bool config_same_cluster(const struct config_cluster *a, const struct config_clu
 
 bool config_same_forward(const struct config_forward *a, const struct config_forward *b)
 {
-	return same_text(a->name, b->name) && same_target(&a->target, &b->target) &&
+	return same_target(&a->target, &b->target) &&
 	       same_text(a->local_address, b->local_address) &&
 	       a->address_is_set == b->address_is_set && a->local_port == b->local_port &&
 	       same_probe(&a->probe, &b->probe);

@@ -92,8 +92,8 @@ void config_forward_free(struct config_forward *f); /* back to {0} */
 /* *c, which is {0}, as it is where nothing is said but by the environment. */
 void config_defaults(struct config *c, struct problems *p);
 
-/* Whether the same would be run.  Lines do not count, nor profiles, nor the
- * forwards' index of a cluster: that cluster is for the caller to compare. */
+/* Whether the same would be run.  Lines do not count, nor profiles, nor what a forward
+ * is called, nor its index of a cluster: that cluster is for the caller to compare. */
 bool config_same_cluster(const struct config_cluster *a, const struct config_cluster *b);
 bool config_same_forward(const struct config_forward *a, const struct config_forward *b);
 
