@@ -16,7 +16,7 @@ L1 = child filewatch loop out peer wake
 L2 = http inifile json names sections spdy value ws yaml yaml_scalar
 L3 = conn der dial pem pki tls x509
 L4 = api channel credential k8s kubeconfig pod tunnel upgrade watch
-L5 = adhoc check client config forward health history keys listener pick pool probe
+L5 = adhoc check client config forward health history keys listener manager pick pool probe
 L6 = porter
 LAYERS = 0 1 2 3 4 5 6
 

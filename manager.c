@@ -1,0 +1,355 @@
+/* Two sets of forwards and clusters: those that there are, and those that are to be.
+ * What is in both is kept; the others are made before anything is ended. */
+#include "manager.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "kubeconfig.h"
+#include "mem.h"
+#include "watch.h"
+
+struct group {
+	struct config_cluster own;
+	struct cluster *cluster;
+};
+
+struct member {
+	struct config_forward own;
+	struct forward *forward;
+	const struct group *group;
+};
+
+struct set {
+	struct group **groups;
+	struct member **members;
+	size_t group_count, member_count;
+};
+
+struct manager {
+	const struct manager_ops *ops;
+	void *owner;
+	struct config_settings settings;
+	struct set set;
+	bool started;
+};
+
+/* A change under way. */
+struct plan {
+	const struct set *before;
+	struct set after;
+	const struct config *config;
+	const struct config_settings *settings;
+	int *lent; /* sockets of those that go */
+	size_t lent_count;
+	struct buf *errors;
+	enum exit_status status;
+};
+
+static void put_error(struct buf *errors, const struct config *c, unsigned line, const char *words)
+{
+	buf_print(errors, "%s", words);
+	if (c->path)
+		buf_print(errors, " (%s:%u)", c->path, line);
+	buf_print(errors, "\n");
+}
+
+static void fail(struct plan *p, enum exit_status status, unsigned line, const char *words)
+{
+	if (!p->status)
+		p->status = status;
+	put_error(p->errors, p->config, line, words);
+}
+
+/* ---- clusters ---- */
+
+static void free_group(struct group *g)
+{
+	if (g->cluster)
+		cluster_drop(g->cluster);
+	config_cluster_free(&g->own);
+	free(g);
+}
+
+static bool has_group(const struct set *set, const struct group *g)
+{
+	for (size_t i = 0; i < set->group_count; i++)
+		if (set->groups[i] == g)
+			return true;
+	return false;
+}
+
+static struct cluster *open_cluster(const struct config_cluster *own, struct err *e)
+{
+	struct kubeconfig k = {0};
+	struct err cause = {0};
+	struct cluster *c = NULL;
+	char *file = own->kubeconfig ? mem_dup(own->kubeconfig) : kubeconfig_default(&cause);
+	if (!file || !kubeconfig_load(&k, file, own->context, &cause))
+		err_set(e, cause.kind, 0, "cluster '%s': %s", own->name, cause.text);
+	else if ((c = cluster_new(own->name, &k, e)))
+		cluster_ask_transport(c, own->transport);
+	free(file);
+	return c;
+}
+
+struct cluster *manager_open_cluster(const struct config *c, size_t i, struct buf *errors)
+{
+	struct err e = {0};
+	struct cluster *cluster = open_cluster(&c->clusters[i], &e);
+	if (!cluster)
+		put_error(errors, c, c->clusters[i].line, e.text);
+	return cluster;
+}
+
+/* The one that is there already, where it is the same. */
+static struct group *find_group(struct plan *p, const struct config_cluster *own)
+{
+	struct err e = {0};
+	struct group *fresh = mem_new(sizeof *fresh);
+	fresh->cluster = open_cluster(own, &e);
+	if (!fresh->cluster)
+		fail(p, EXIT_CONFIG, own->line, e.text);
+	for (size_t i = 0; fresh->cluster && i < p->before->group_count; i++) {
+		struct group *g = p->before->groups[i];
+		if (config_same_cluster(&g->own, own) && cluster_same(g->cluster, fresh->cluster)) {
+			free_group(fresh);
+			return g;
+		}
+	}
+	return fresh;
+}
+
+/* ---- forwards ---- */
+
+static void free_member(struct member *m)
+{
+	if (m->forward)
+		forward_free(m->forward);
+	config_forward_free(&m->own);
+	free(m);
+}
+
+static bool has_member(const struct set *set, const struct member *m)
+{
+	for (size_t i = 0; i < set->member_count; i++)
+		if (set->members[i] == m)
+			return true;
+	return false;
+}
+
+static struct member *same_member(
+	const struct plan *p, const struct config_forward *own, const struct group *group)
+{
+	for (size_t i = 0; i < p->before->member_count; i++) {
+		struct member *m = p->before->members[i];
+		if (m->group == group && config_same_forward(&m->own, own))
+			return m;
+	}
+	return NULL;
+}
+
+static void lend(struct plan *p)
+{
+	p->lent = mem_new(p->before->member_count * LISTENER_SOCKETS * sizeof *p->lent);
+	for (size_t i = 0; i < p->before->member_count; i++) {
+		struct member *m = p->before->members[i];
+		if (!has_member(&p->after, m))
+			p->lent_count += forward_sockets(m->forward, p->lent + p->lent_count);
+	}
+}
+
+/* A cluster that could not be opened hides no trouble with local ports. */
+static struct member *make_member(
+	struct plan *p, struct config_forward *own, const struct group *group)
+{
+	struct member *m = mem_new(sizeof *m);
+	struct err e = {0};
+	*m = (struct member){.own = *own, .group = group};
+	*own = (struct config_forward){.line = own->line, .cluster = own->cluster};
+	m->forward = forward_new(&(struct forward_spec){.settings = p->settings,
+					 .own = &m->own,
+					 .cluster = group->cluster,
+					 .cluster_name = p->config->clusters[m->own.cluster].name,
+					 .lent = p->lent,
+					 .lent_count = p->lent_count},
+		&e);
+	if (!m->forward)
+		fail(p, EXIT_PORT, m->own.line, e.text);
+	return m;
+}
+
+/* ---- a change ---- */
+
+static void make_plan(struct plan *p, struct config *c)
+{
+	struct set *after = &p->after;
+	after->groups = mem_new(c->cluster_count * sizeof *after->groups);
+	after->members = mem_new(c->forward_count * sizeof *after->members);
+	for (; after->group_count < c->cluster_count; after->group_count++)
+		after->groups[after->group_count] = find_group(p, &c->clusters[after->group_count]);
+	after->member_count = c->forward_count;
+	for (size_t i = 0; i < c->forward_count; i++)
+		after->members[i] =
+			same_member(p, &c->forwards[i], after->groups[c->forwards[i].cluster]);
+	lend(p);
+	for (size_t i = 0; i < c->forward_count; i++)
+		if (!after->members[i])
+			after->members[i] = make_member(
+				p, &c->forwards[i], after->groups[c->forwards[i].cluster]);
+	free(p->lent);
+}
+
+/* Frees what is in `set` but not in `kept`. */
+static void free_others(struct set *set, const struct set *kept)
+{
+	for (size_t i = 0; i < set->member_count; i++)
+		if (!has_member(kept, set->members[i]))
+			free_member(set->members[i]);
+	for (size_t i = 0; i < set->group_count; i++)
+		if (!has_group(kept, set->groups[i]))
+			free_group(set->groups[i]);
+	free(set->members);
+	free(set->groups);
+	*set = (struct set){0};
+}
+
+static const struct member *by_name(const struct set *set, const char *name)
+{
+	for (size_t i = 0; i < set->member_count; i++)
+		if (!strcmp(set->members[i]->own.name, name))
+			return set->members[i];
+	return NULL;
+}
+
+static struct manager_change compare(const struct set *before, const struct set *after)
+{
+	struct manager_change change = {0};
+	for (size_t i = 0; i < after->member_count; i++) {
+		const struct member *m = after->members[i];
+		if (has_member(before, m))
+			change.kept++;
+		else if (by_name(before, m->own.name))
+			change.changed++;
+		else
+			change.added++;
+	}
+	change.removed = before->member_count - change.kept - change.changed;
+	return change;
+}
+
+/* What was kept keeps its own words, but for those that only name it. */
+static void rename_kept(struct config *c, struct set *after)
+{
+	for (size_t i = 0; i < after->member_count; i++) {
+		struct config_forward *own = &after->members[i]->own, *now = &c->forwards[i];
+		char *name = own->name;
+		own->cluster = now->cluster;
+		own->line = now->line;
+		if (now->name) {
+			own->name = now->name;
+			now->name = name;
+		}
+	}
+	for (size_t i = 0; i < after->group_count; i++) {
+		struct config_cluster own = after->groups[i]->own;
+		after->groups[i]->own = c->clusters[i];
+		c->clusters[i] = own;
+	}
+}
+
+static void tell_removed(struct manager *m, const struct set *after)
+{
+	for (size_t i = 0; i < m->set.member_count; i++)
+		if (!by_name(after, m->set.members[i]->own.name))
+			m->ops->removed(m->owner, m->set.members[i]->forward);
+}
+
+static void start(struct manager *m, struct member *one)
+{
+	forward_start(one->forward, m->ops->changed, m->owner);
+}
+
+static void commit(struct manager *m, struct config *c, struct set *after)
+{
+	struct set before = m->set;
+	bool adjust = memcmp(&m->settings, &c->settings, sizeof m->settings);
+	rename_kept(c, after);
+	if (m->started)
+		tell_removed(m, after);
+	m->settings = c->settings;
+	m->set = *after;
+	for (size_t i = 0; m->started && i < after->member_count; i++)
+		if (!has_member(&before, after->members[i]))
+			start(m, after->members[i]);
+		else if (adjust)
+			forward_adjust(after->members[i]->forward);
+	free_others(&before, after);
+}
+
+enum exit_status manager_apply(
+	struct manager *m, struct config *c, struct buf *errors, struct manager_change *change)
+{
+	struct plan p = {
+		.before = &m->set, .config = c, .settings = &m->settings, .errors = errors};
+	make_plan(&p, c);
+	if (p.status) {
+		free_others(&p.after, &m->set);
+		return p.status;
+	}
+	if (change)
+		*change = compare(&m->set, &p.after);
+	commit(m, c, &p.after);
+	return EXIT_OK;
+}
+
+/* ---- the whole ---- */
+
+struct manager *manager_new(const struct manager_ops *ops, void *owner)
+{
+	struct manager *m = mem_new(sizeof *m);
+	*m = (struct manager){.ops = ops, .owner = owner};
+	return m;
+}
+
+void manager_start(struct manager *m)
+{
+	m->started = true;
+	for (size_t i = 0; i < m->set.member_count; i++)
+		start(m, m->set.members[i]);
+}
+
+size_t manager_count(const struct manager *m)
+{
+	return m->set.member_count;
+}
+
+struct forward *manager_forward(const struct manager *m, size_t i)
+{
+	return m->set.members[i]->forward;
+}
+
+size_t manager_active(const struct manager *m)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->set.member_count; i++)
+		n += forward_state(m->set.members[i]->forward) == FORWARD_ACTIVE;
+	return n;
+}
+
+void manager_wake(struct manager *m, bool slept)
+{
+	for (size_t i = 0; slept && i < m->set.group_count; i++)
+		cluster_renew(m->set.groups[i]->cluster);
+	if (slept)
+		watch_renew_all();
+	for (size_t i = 0; i < m->set.member_count; i++)
+		forward_wake(m->set.members[i]->forward, slept);
+}
+
+void manager_free(struct manager *m)
+{
+	free_others(&m->set, &(struct set){0});
+	free(m);
+}

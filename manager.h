@@ -1,0 +1,57 @@
+/* All forwards of a configuration, with their clusters: opened together or not at
+ * all, started, changed into those of another configuration, and ended.
+ *
+ * Knows nothing of where a configuration comes from, or of how states are shown.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+#include "config.h"
+#include "exit.h"
+#include "forward.h"
+
+struct manager;
+
+/* Called from the loop, and during manager_apply(); what is told of must not be freed
+ * there. */
+struct manager_ops {
+	void (*changed)(void *owner, struct forward *f); /* its state, or the reason for it */
+	void (*removed)(void *owner, struct forward *f); /* by another configuration: it ends */
+};
+
+struct manager *manager_new(const struct manager_ops *ops, void *owner);
+
+/* What another configuration has made of the forwards. */
+struct manager_change {
+	size_t kept, added, removed, changed;
+};
+
+/* Makes the forwards those of `c`, and moves its clusters and forwards out of it.  What
+ * is the same goes on untouched, with its connections; what is not (a cluster whose
+ * kubeconfig says something else has other forwards, too) is replaced, and where the
+ * local address and port stay, connections that wait in the kernel are not lost.
+ *
+ * Anything but EXIT_OK: nothing has been changed, and each cause was appended to
+ * *errors, a line each ("cluster 'prod': ... (porter.ini:3)").  *change may be NULL.
+ * Before manager_start() the loop is not needed. */
+enum exit_status manager_apply(
+	struct manager *m, struct config *c, struct buf *errors, struct manager_change *change);
+
+/* Begins to serve, and from now on whatever is applied does. */
+void manager_start(struct manager *m);
+
+size_t manager_count(const struct manager *m);
+struct forward *manager_forward(const struct manager *m, size_t i); /* by the file's order */
+size_t manager_active(const struct manager *m); /* how many of them are Active */
+
+/* The i-th cluster of a configuration by itself, for those who want no forwards; to be
+ * dropped.  NULL with the cause appended to *errors, as above. */
+struct cluster *manager_open_cluster(const struct config *c, size_t i, struct buf *errors);
+
+/* The machine was asleep, or only its network has changed: see forward_wake(). */
+void manager_wake(struct manager *m, bool slept);
+
+/* Ends and frees all, in any state. */
+void manager_free(struct manager *m);

@@ -1,0 +1,344 @@
+/* manager.c with real configurations, kubeconfigs and ports, and no API server: what is
+ * kept, what is made anew, and that nothing is half done. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "manager.h"
+#include "mem.h"
+#include "test_loop.h"
+
+enum { FORWARDS = 4, TEXT = 4096 };
+
+static struct manager *M;
+static char Folder[] = "/tmp/test_manager.XXXXXX", Home[TEXT], Errors[TEXT];
+static struct manager_change Change;
+static uint16_t Port[FORWARDS];
+static unsigned Changed, Removed;
+static char Removed_name[TEXT];
+
+static void on_changed(void *owner, struct forward *f)
+{
+	(void)owner;
+	(void)f;
+	Changed++;
+}
+
+static void on_removed(void *owner, struct forward *f)
+{
+	(void)owner;
+	Removed++;
+	snprintf(Removed_name, sizeof Removed_name, "%s", forward_name(f));
+}
+
+static void put(const char *name, const char *text)
+{
+	FILE *file = fopen(name, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void put_kubeconfig(const char *name, const char *token)
+{
+	char text[TEXT];
+	snprintf(text, sizeof text,
+		"clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+		"users: [{name: u, user: {token: %s}}]\n"
+		"contexts: [{name: x, context: {cluster: c, user: u}}]\n"
+		"current-context: x\n",
+		token);
+	put(name, text);
+}
+
+static int begin(void **state)
+{
+	static const struct manager_ops Ops = {on_changed, on_removed};
+	(void)state;
+	strcpy(strrchr(Folder, '.'), ".XXXXXX");
+	assert_non_null(getcwd(Home, sizeof Home));
+	assert_non_null(mkdtemp(Folder));
+	assert_int_equal(chdir(Folder), 0);
+	put_kubeconfig("one", "first");
+	put_kubeconfig("two", "second");
+	child_init();
+	loop_init();
+	for (int i = 0; i < FORWARDS; i++)
+		Port[i] = unused_port();
+	Changed = Removed = 0;
+	M = manager_new(&Ops, NULL);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	manager_free(M);
+	child_end_all();
+	loop_end();
+	remove("one");
+	remove("two");
+	remove("porter.ini");
+	assert_int_equal(chdir(Home), 0);
+	return rmdir(Folder);
+}
+
+/* The forwards of that text, behind two clusters.  Errors has what is wrong. */
+static enum exit_status apply(const char *forwards)
+{
+	struct config c = {0};
+	struct buf errors = {0};
+	char text[TEXT];
+	snprintf(text, sizeof text,
+		"[cluster a]\nkubeconfig = one\n[cluster b]\nkubeconfig = two\n%s", forwards);
+	put("porter.ini", text);
+	if (!config_load(&c, "porter.ini", NULL, &errors))
+		fail_msg("%.*s", (int)buf_len(&errors), (const char *)buf_data(&errors));
+	enum exit_status status = manager_apply(M, &c, &errors, &Change);
+	snprintf(Errors, sizeof Errors, "%.*s", (int)buf_len(&errors), (char *)buf_data(&errors));
+	buf_free(&errors);
+	config_free(&c);
+	return status;
+}
+
+static char *forward_text(char *to, const char *name, const char *cluster, int port, int remote)
+{
+	sprintf(to,
+		"[forward %s]\ncluster = %s\nnamespace = n\nservice = s-%s\ntype = pod\n"
+		"local_address = 127.0.0.1\nlocal_port = %d\nremote_port = %d\n",
+		name, cluster, name, Port[port], remote);
+	return to + strlen(to);
+}
+
+/* "x a 0 80" is [forward x] of cluster a at Port[0] to port 80; several with commas. */
+static enum exit_status apply_rows(const char *rows)
+{
+	char text[TEXT], *to = text, name[32], cluster[32];
+	int port, remote, n;
+	for (*to = '\0'; sscanf(rows, "%31s %31s %d %d%n", name, cluster, &port, &remote, &n) == 4;
+		rows += rows[n] ? n + 1 : n)
+		to = forward_text(to, name, cluster, port, remote);
+	return apply(text);
+}
+
+static void expect_change(size_t kept, size_t added, size_t changed, size_t removed)
+{
+	assert_int_equal(Change.kept, kept);
+	assert_int_equal(Change.added, added);
+	assert_int_equal(Change.changed, changed);
+	assert_int_equal(Change.removed, removed);
+}
+
+/* Returns the descriptor; -1: refused. */
+static int connect_to(uint16_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_true(fd >= 0);
+	if (!connect(fd, (struct sockaddr *)&a, sizeof a))
+		return fd;
+	assert_int_equal(errno, ECONNREFUSED);
+	close(fd);
+	return -1;
+}
+
+static bool listens(uint16_t port)
+{
+	int fd = connect_to(port);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void round_once(void)
+{
+	struct task stop = {.on = stop_by_task};
+	task_post(&stop);
+	loop_run();
+}
+
+static void begins_with_what_there_is(void **state)
+{
+	(void)state;
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	expect_change(0, 2, 0, 0);
+	assert_int_equal(manager_count(M), 2);
+	assert_int_equal(manager_active(M), 0);
+	assert_string_equal(forward_name(manager_forward(M, 0)), "a/s-x");
+	assert_string_equal(forward_name(manager_forward(M, 1)), "b/s-y");
+	assert_true(listens(Port[0]) && listens(Port[1]));
+	assert_int_equal(Changed, 0);
+	manager_start(M);
+}
+
+static void keeps_what_is_the_same(void **state)
+{
+	(void)state;
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	struct forward *x = manager_forward(M, 0), *y = manager_forward(M, 1);
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	expect_change(2, 0, 0, 0);
+	assert_ptr_equal(manager_forward(M, 0), x);
+	assert_ptr_equal(manager_forward(M, 1), y);
+	assert_int_equal(apply_rows("y b 1 81,z a 2 82,x a 0 80"), EXIT_OK); /* in another order */
+	expect_change(2, 1, 0, 0);
+	assert_ptr_equal(manager_forward(M, 0), y);
+	assert_ptr_equal(manager_forward(M, 2), x);
+	assert_string_equal(forward_config(x)->name, "x");
+	assert_true(listens(Port[2]));
+	assert_int_equal(Removed, 0);
+}
+
+static void a_new_name_alone_changes_nothing(void **state)
+{
+	(void)state;
+	char text[TEXT];
+	forward_text(text, "x", "a", 0, 80);
+	assert_int_equal(apply(text), EXIT_OK);
+	manager_start(M);
+	struct forward *x = manager_forward(M, 0);
+	memcpy(strstr(text, "[forward x]"), "[forward q]", 11);
+	assert_int_equal(apply(text), EXIT_OK);
+	expect_change(1, 0, 0, 0);
+	assert_ptr_equal(manager_forward(M, 0), x);
+	assert_string_equal(forward_config(x)->name, "q");
+	assert_int_equal(Removed, 0);
+}
+
+/* What waits in the kernel goes to the new one. */
+static void a_changed_one_keeps_its_port_open(void **state)
+{
+	(void)state;
+	char byte;
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	struct forward *x = manager_forward(M, 0), *y = manager_forward(M, 1);
+	int fd = connect_to(Port[0]);
+	assert_int_equal(apply_rows("x a 0 8080,y b 1 81"), EXIT_OK);
+	expect_change(1, 0, 1, 0);
+	assert_ptr_not_equal(manager_forward(M, 0), x);
+	assert_ptr_equal(manager_forward(M, 1), y);
+	round_once(); /* closes what was put off */
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN); /* held, neither closed nor reset */
+	assert_true(listens(Port[0]));
+	assert_int_equal(Removed, 0);
+	close(fd);
+}
+
+static void ports_may_be_exchanged(void **state)
+{
+	(void)state;
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	assert_int_equal(apply_rows("x a 1 80,y b 0 81"), EXIT_OK);
+	expect_change(0, 0, 2, 0);
+	assert_int_equal(forward_local_port(manager_forward(M, 0)), Port[1]);
+	round_once();
+	assert_true(listens(Port[0]) && listens(Port[1]));
+}
+
+static void a_removed_one_is_told_and_closed(void **state)
+{
+	(void)state;
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	assert_int_equal(apply_rows("y b 1 81"), EXIT_OK);
+	expect_change(1, 0, 0, 1);
+	assert_int_equal(Removed, 1);
+	assert_string_equal(Removed_name, "a/s-x");
+	round_once();
+	assert_false(listens(Port[0]));
+	assert_true(listens(Port[1]));
+}
+
+static void another_kubeconfig_is_another_cluster(void **state)
+{
+	(void)state;
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	struct forward *y = manager_forward(M, 1);
+	put_kubeconfig("one", "third");
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	expect_change(1, 0, 1, 0);
+	assert_ptr_equal(manager_forward(M, 1), y);
+	round_once();
+	assert_true(listens(Port[0]));
+}
+
+/* All that is wrong is said, and nothing is changed. */
+static void what_fails_changes_nothing(void **state)
+{
+	(void)state;
+	char words[TEXT];
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	struct forward *x = manager_forward(M, 0), *y = manager_forward(M, 1);
+	struct sockaddr_in at = {.sin_family = AF_INET,
+		.sin_port = htons(Port[3]),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int taken = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(taken, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(taken, 1), 0);
+	assert_int_equal(apply_rows("x a 0 8080,z a 2 80,y b 3 81"), EXIT_PORT);
+	snprintf(words, sizeof words,
+		"cannot listen on 127.0.0.1:%u for 'b/s-y': another process uses it; stop that, "
+		"or change local_port (porter.ini:21)\n",
+		Port[3]);
+	assert_string_equal(Errors, words);
+	put("one", "clusters: [");
+	assert_int_equal(apply_rows("x a 0 80,y b 3 81"), EXIT_CONFIG);
+	assert_non_null(strstr(Errors, "cluster 'a': "));
+	assert_non_null(strstr(Errors, "/one:1: "));
+	assert_non_null(strstr(Errors, "(porter.ini:1)\n"));
+	assert_non_null(strstr(Errors, "cannot listen on")); /* is said as well */
+	round_once();
+	assert_int_equal(manager_count(M), 2);
+	assert_ptr_equal(manager_forward(M, 0), x);
+	assert_ptr_equal(manager_forward(M, 1), y);
+	assert_true(listens(Port[0]) && listens(Port[1]) && !listens(Port[2]));
+	assert_int_equal(Removed, 0);
+	close(taken);
+}
+
+static void settings_change_while_forwards_go_on(void **state)
+{
+	(void)state;
+	char text[TEXT] = "[porter]\ncheck_interval = 3s\nhold = 1s\ntunnels = 1\n";
+	assert_int_equal(apply_rows("x a 0 80"), EXIT_OK);
+	manager_start(M);
+	struct forward *x = manager_forward(M, 0);
+	forward_text(text + strlen(text), "x", "a", 0, 80);
+	assert_int_equal(apply(text), EXIT_OK);
+	expect_change(1, 0, 0, 0);
+	assert_ptr_equal(manager_forward(M, 0), x);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(begins_with_what_there_is, begin, end),
+		cmocka_unit_test_setup_teardown(keeps_what_is_the_same, begin, end),
+		cmocka_unit_test_setup_teardown(a_new_name_alone_changes_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(a_changed_one_keeps_its_port_open, begin, end),
+		cmocka_unit_test_setup_teardown(ports_may_be_exchanged, begin, end),
+		cmocka_unit_test_setup_teardown(a_removed_one_is_told_and_closed, begin, end),
+		cmocka_unit_test_setup_teardown(another_kubeconfig_is_another_cluster, begin, end),
+		cmocka_unit_test_setup_teardown(what_fails_changes_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(settings_change_while_forwards_go_on, begin, end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
