@@ -1,0 +1,267 @@
+/* One table of options; environment, then command line, then what does not go together. */
+#include "options.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "duration.h"
+#include "exit.h"
+#include "mem.h"
+#include "nearest.h"
+
+struct rule;
+typedef bool reader(struct options *o, const struct rule *rule, char *text);
+static reader read_switch, read_text, read_config, read_wait, read_format, read_profiles;
+
+static const struct rule {
+	const char *name, *value, *meaning;
+	reader *read;
+	size_t offset;
+	const char *must;        /* be, in words */
+	const char *environment; /* variable that sets it, too */
+} Rules[] = {
+	{"config", "FILE", "configuration file (default: porter.ini)", read_config,
+		offsetof(struct options, config), NULL, "PORTER_CONFIG"},
+	{"profile", "NAMES", "only forwards with one of these profiles (\"dev,db\")", read_profiles,
+		offsetof(struct options, profiles), "at most 32 names, with commas between them", NULL},
+	{"verbose", NULL, "log debug lines too, one for each local connection", read_switch,
+		offsetof(struct options, verbose), NULL, "PORTER_VERBOSE"},
+	{"log", "FILE", "log file (default: porter.log; \"\": stderr)", read_text,
+		offsetof(struct options, log), NULL, "PORTER_LOG"},
+	{"log-format", "FORMAT", "text (key=value, the default) or json", read_format,
+		offsetof(struct options, log_format), "'text' or 'json'", NULL},
+	{"headless", NULL, "no screen: a line on stdout for each change", read_switch,
+		offsetof(struct options, headless), NULL, NULL},
+	{"check", NULL, "ask each cluster what would come of each forward, and exit", read_switch,
+		offsetof(struct options, check), NULL, NULL},
+	{"wait", "DURATION", "exit unless every forward is Active by then (\"20s\")", read_wait,
+		offsetof(struct options, wait_ms), "a duration, as in 20s or 1m30s", NULL},
+	{"detach", NULL, "go to the background once every forward is Active", read_switch,
+		offsetof(struct options, detach), NULL, NULL},
+	{"watch", NULL, "read the configuration again when its file changes", read_switch,
+		offsetof(struct options, watch), NULL, NULL},
+	{"context", "NAME", "without a file: the kubeconfig's context", read_text,
+		offsetof(struct options, context), NULL, NULL},
+	{"n", "NAMESPACE", "without a file: instead of the context's namespace", read_text,
+		offsetof(struct options, namespace), NULL, NULL},
+	{"namespace", "NAMESPACE", "the same", read_text, offsetof(struct options, namespace), NULL,
+		NULL},
+	{"kubeconfig", "FILE", "without a file: instead of $KUBECONFIG or ~/.kube/config",
+		read_text, offsetof(struct options, kubeconfig), NULL, NULL},
+	{"version", NULL, "print the version and exit", read_switch,
+		offsetof(struct options, version), NULL, NULL},
+	{"help", NULL, "print this and exit", read_switch, offsetof(struct options, help), NULL,
+		NULL},
+};
+enum { RULES = sizeof Rules / sizeof *Rules };
+
+/* ---- values ---- */
+
+static bool read_switch(struct options *o, const struct rule *rule, char *text)
+{
+	static const char *const Words[] = {"false", "0", "f", "true", "1", "t"};
+	for (size_t i = 0; i < sizeof Words / sizeof *Words; i++)
+		if (!strcmp(text, Words[i])) {
+			*(bool *)(void *)((char *)o + rule->offset) = i >= 3;
+			return true;
+		}
+	return false;
+}
+
+static bool read_text(struct options *o, const struct rule *rule, char *text)
+{
+	memcpy((char *)o + rule->offset, &text, sizeof text);
+	return true;
+}
+
+static bool read_config(struct options *o, const struct rule *rule, char *text)
+{
+	o->config_is_set = true;
+	return read_text(o, rule, text);
+}
+
+static bool read_wait(struct options *o, const struct rule *rule, char *text)
+{
+	(void)rule;
+	o->wait_ms = duration_ms(text);
+	return o->wait_ms >= 0;
+}
+
+static bool read_format(struct options *o, const struct rule *rule, char *text)
+{
+	(void)rule;
+	o->log_format = strcmp(text, "json") ? LOG_TEXT : LOG_JSON;
+	return o->log_format == LOG_JSON || !strcmp(text, "text");
+}
+
+/* Cut at the commas, in place. */
+static bool read_profiles(struct options *o, const struct rule *rule, char *text)
+{
+	(void)rule;
+	size_t n = 0;
+	while (o->profiles[n])
+		n++;
+	for (char *name = strtok(text, ", "); name; name = strtok(NULL, ", ")) {
+		if (n == OPTIONS_PROFILES_MAX)
+			return false;
+		o->profiles[n++] = name;
+	}
+	return n;
+}
+
+/* ---- rows ---- */
+
+static const struct rule *find_rule(const char *name, size_t n)
+{
+	for (size_t i = 0; i < RULES; i++)
+		if (strlen(Rules[i].name) == n && !strncmp(Rules[i].name, name, n))
+			return &Rules[i];
+	return NULL;
+}
+
+static bool is_switch(const struct rule *rule)
+{
+	return !rule->value;
+}
+
+/* ---- the environment, and the command line ---- */
+
+/* An empty variable is as none. */
+static void read_environment(struct options *o, struct buf *errors)
+{
+	for (size_t i = 0; i < RULES; i++) {
+		const struct rule *rule = &Rules[i];
+		char *text = rule->environment ? getenv(rule->environment) : NULL;
+		if (text && *text && !rule->read(o, rule, text))
+			buf_print(errors, "%s in the environment must be %s, not '%s'\n",
+				rule->environment, is_switch(rule) ? "true or false" : rule->must,
+				text);
+	}
+}
+
+static void unknown_option(struct buf *errors, const char *argument, size_t dashes, size_t n)
+{
+	char *typed = mem_dup_n(argument + dashes, n);
+	struct nearest best = nearest_to(typed);
+	for (size_t i = 0; i < RULES; i++)
+		nearest_consider(&best, Rules[i].name);
+	buf_print(errors, "unknown option '%s'\n", argument);
+	if (best.word)
+		buf_print(errors, "  did you mean '-%s'?\n", best.word);
+	free(typed);
+}
+
+/* Returns how many arguments it takes. */
+static size_t read_option(struct options *o, char **argument, struct buf *errors)
+{
+	char *name = *argument + strspn(*argument, "-"), *text = NULL;
+	size_t dashes = (size_t)(name - *argument), n = strcspn(name, "=");
+	const struct rule *rule = dashes <= 2 ? find_rule(name, n) : NULL;
+	static char True[] = "true";
+	if (!rule) {
+		unknown_option(errors, *argument, dashes, n);
+		return 1;
+	}
+	text = name[n] ? name + n + 1 : is_switch(rule) ? True : argument[1];
+	if (!text)
+		buf_print(errors, "a value is missing behind '%s'\n", *argument);
+	else if (!rule->read(o, rule, text))
+		buf_print(errors, "-%s must be %s, not '%s'\n", rule->name,
+			is_switch(rule) ? "true or false" : rule->must, text);
+	return text && text == argument[1] ? 2 : 1;
+}
+
+/* ---- what does not go together ---- */
+
+static bool is_adhoc(const struct options *o)
+{
+	return o->kubeconfig || o->context || o->namespace;
+}
+
+static void check_together(const struct options *o, struct buf *errors)
+{
+	const struct {
+		bool wrong;
+		const char *words, *remedy;
+	} table[] = {
+		{o->command && !*o->command, "there is no command behind '--'", NULL},
+		{o->command && o->detach, "-detach does not go together with a command", NULL},
+		{o->command && o->check, "-check does not go together with a command", NULL},
+		{o->check && o->detach, "-check does not go together with -detach", NULL},
+		{o->detach && o->log && !*o->log, "in the background the log needs a file",
+			"name one with -log FILE"},
+		{is_adhoc(o) && !*o->words,
+			"-context, -n and -kubeconfig are for use without a file",
+			"as in: porter -n shop svc/api 8080:80"},
+	};
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		if (table[i].wrong)
+			buf_print(errors, "%s\n", table[i].words);
+		if (table[i].wrong && table[i].remedy)
+			buf_print(errors, "  %s\n", table[i].remedy);
+	}
+}
+
+bool options_read(struct options *o, char **argv, struct buf *errors)
+{
+	char **word = argv;
+	*o = (struct options){.config = "porter.ini", .wait_ms = -1, .words = argv};
+	read_environment(o, errors);
+	for (char **at = argv + 1; *at; at++) {
+		if (!strcmp(*at, "--")) {
+			o->command = at + 1;
+			break;
+		}
+		if (**at == '-')
+			at += read_option(o, at, errors) - 1;
+		else
+			*word++ = *at;
+	}
+	*word = NULL;
+	check_together(o, errors);
+	return !buf_len(errors);
+}
+
+/* ---- what documents them ---- */
+
+const char *options_name(size_t i, const char **value)
+{
+	if (i >= RULES)
+		return NULL;
+	*value = Rules[i].value;
+	return Rules[i].name;
+}
+
+static void print_row(FILE *to, const char *left, const char *meaning)
+{
+	fprintf(to, "  %-20s %s\n", left, meaning);
+}
+
+void options_help(FILE *to)
+{
+	char left[32];
+	fprintf(to, "usage: porter [options] [NAME ...] [-- COMMAND ARGS ...]\n"
+		    "       porter [options] TYPE/NAME [LOCAL:]REMOTE ... [-- COMMAND ARGS ...]\n"
+		    "Keeps the Kubernetes port-forwards of a configuration alive (all of them, or\n"
+		    "those of that NAME), or those of the command line, as kubectl writes them.\n"
+		    "With COMMAND: runs it while they are Active, and ends with its status.\n\n");
+	for (size_t i = 0; i < RULES; i++) {
+		snprintf(left, sizeof left, "-%s %s", Rules[i].name,
+			Rules[i].value ? Rules[i].value : "");
+		print_row(to, left, Rules[i].meaning);
+	}
+	fprintf(to, "\nenvironment (options come before it, and it before the configuration):\n");
+	for (size_t i = 0; i < RULES; i++)
+		if (Rules[i].environment) {
+			snprintf(left, sizeof left, "-%s", Rules[i].name);
+			print_row(to, Rules[i].environment, left);
+		}
+	print_row(to, "PORTER_CHECK_INTERVAL", "check_interval");
+	print_row(to, "PORTER_RECONNECT_DELAY", "reconnect_delay");
+	fprintf(to, "\nexit status:\n");
+	for (enum exit_status s = EXIT_OK; s < EXIT_STATUSES; s++) {
+		snprintf(left, sizeof left, "%d", s);
+		print_row(to, left, exit_meaning(s));
+	}
+}

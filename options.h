@@ -1,0 +1,42 @@
+/* The command line, with the environment behind it, as plain values: each option is a
+ * row of one table, which -help prints too.  Knows nothing of what they do.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "buf.h"
+#include "log.h"
+
+enum { OPTIONS_PROFILES_MAX = 32 };
+
+struct options {
+	const char *config; /* "porter.ini" */
+	bool config_is_set; /* by -config or PORTER_CONFIG */
+	const char *log;    /* -log or PORTER_LOG; NULL: as the configuration says */
+	enum log_format log_format;
+	bool verbose; /* -verbose or PORTER_VERBOSE */
+	bool headless, watch, check, detach, version, help;
+	int64_t wait_ms;                                /* -1: not set */
+	const char *profiles[OPTIONS_PROFILES_MAX + 1]; /* ends with NULL */
+	const char *kubeconfig, *context, *namespace;   /* for ad hoc use; or NULL */
+	char **words;   /* what is no option, in its order; ends with NULL */
+	char **command; /* what stands behind "--"; NULL: there is none */
+};
+
+/* Reads argv, whose strings must stay; words and command point into it, and words are
+ * moved to its beginning.  False if anything is wrong: *errors then has a line for each
+ * thing that is, and, where there is one, a line with the remedy, indented by two
+ * blanks.
+ *
+ * Options begin with one or two dashes and stand anywhere before "--"; a value follows
+ * as "-name VALUE" or "-name=VALUE"; switches take "=true" and "=false", as in Go. */
+bool options_read(struct options *o, char **argv, struct buf *errors);
+
+/* Usage, options, environment and exit statuses. */
+void options_help(FILE *to);
+
+/* The i-th option's name and what its value is called (NULL: it is a switch); NULL
+ * behind the last: for what documents them. */
+const char *options_name(size_t i, const char **value);

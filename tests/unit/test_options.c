@@ -1,0 +1,204 @@
+/* options.c: command lines and environments, as tables of what comes of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+#include "options.h"
+
+enum { ARGUMENTS = 16 };
+
+static struct options O;
+static char *Line, *Argv[ARGUMENTS];
+
+/* "porter -x y" as argv: words end at blanks, and "_" is an empty one.  Returns the
+ * errors. */
+static char *read_line(const char *line)
+{
+	struct buf errors = {0};
+	size_t n = 0;
+	free(Line);
+	Line = mem_dup(line);
+	for (char *rest = Line, *word; (word = strsep(&rest, " "));) {
+		if (!strcmp(word, "_"))
+			*word = '\0';
+		Argv[n++] = word;
+	}
+	Argv[n] = NULL;
+	bool ok = options_read(&O, Argv, &errors);
+	assert_int_equal(ok, !buf_len(&errors));
+	char *text = mem_dup_n(buf_data(&errors), buf_len(&errors));
+	buf_free(&errors);
+	return text;
+}
+
+static void read_well(const char *line)
+{
+	char *errors = read_line(line);
+	assert_string_equal(errors, "");
+	free(errors);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	free(Line);
+	Line = NULL;
+	unsetenv("PORTER_CONFIG");
+	unsetenv("PORTER_LOG");
+	unsetenv("PORTER_VERBOSE");
+	return 0;
+}
+
+static void has_defaults(void **state)
+{
+	(void)state;
+	read_well("porter");
+	assert_string_equal(O.config, "porter.ini");
+	assert_false(O.config_is_set);
+	assert_null(O.log);
+	assert_int_equal(O.log_format, LOG_TEXT);
+	assert_int_equal(O.wait_ms, -1);
+	assert_null(O.words[0]);
+	assert_null(O.profiles[0]);
+	assert_null(O.command);
+	assert_false(O.verbose || O.headless || O.watch || O.check || O.detach || O.version ||
+		     O.help);
+}
+
+static void reads_values_in_both_ways(void **state)
+{
+	static const char *const Lines[] = {
+		"porter -config a.ini -log _ -wait 1m30s -log-format json -profile dev,db, -profile x",
+		"porter --config=a.ini --log= --wait=90s --log-format=json --profile=dev,db,x"};
+	(void)state;
+	for (size_t i = 0; i < sizeof Lines / sizeof *Lines; i++) {
+		read_well(Lines[i]);
+		assert_string_equal(O.config, "a.ini");
+		assert_true(O.config_is_set);
+		assert_string_equal(O.log, "");
+		assert_int_equal(O.wait_ms, 90000);
+		assert_int_equal(O.log_format, LOG_JSON);
+		assert_string_equal(O.profiles[0], "dev");
+		assert_string_equal(O.profiles[1], "db");
+		assert_string_equal(O.profiles[2], "x");
+		assert_null(O.profiles[3]);
+	}
+}
+
+static void takes_switches_as_go_does(void **state)
+{
+	(void)state;
+	read_well("porter -verbose -headless=true --watch=1 -verbose=false");
+	assert_true(O.headless && O.watch && !O.verbose);
+}
+
+static void finds_words_among_options(void **state)
+{
+	(void)state;
+	read_well("porter svc/api -n shop 8080:80 -context prod :443 --kubeconfig k");
+	assert_string_equal(O.words[0], "svc/api");
+	assert_string_equal(O.words[1], "8080:80");
+	assert_string_equal(O.words[2], ":443");
+	assert_null(O.words[3]);
+	assert_string_equal(O.namespace, "shop");
+	assert_string_equal(O.context, "prod");
+	assert_string_equal(O.kubeconfig, "k");
+}
+
+static void leaves_the_command_alone(void **state)
+{
+	(void)state;
+	read_well("porter api -wait 20s -- sh -c -verbose -- x");
+	assert_string_equal(O.words[0], "api");
+	assert_null(O.words[1]);
+	assert_false(O.verbose);
+	assert_string_equal(O.command[0], "sh");
+	assert_string_equal(O.command[1], "-c");
+	assert_string_equal(O.command[2], "-verbose");
+	assert_string_equal(O.command[3], "--");
+	assert_string_equal(O.command[4], "x");
+	assert_null(O.command[5]);
+}
+
+/* Options come before the environment; an empty variable is as none. */
+static void reads_the_environment(void **state)
+{
+	(void)state;
+	setenv("PORTER_CONFIG", "b.ini", 1);
+	setenv("PORTER_LOG", "b.log", 1);
+	setenv("PORTER_VERBOSE", "true", 1);
+	read_well("porter");
+	assert_string_equal(O.config, "b.ini");
+	assert_true(O.config_is_set);
+	assert_string_equal(O.log, "b.log");
+	assert_true(O.verbose);
+	read_well("porter -config a.ini -log a.log -verbose=false");
+	assert_string_equal(O.config, "a.ini");
+	assert_string_equal(O.log, "a.log");
+	assert_false(O.verbose);
+	setenv("PORTER_CONFIG", "", 1);
+	setenv("PORTER_LOG", "", 1);
+	setenv("PORTER_VERBOSE", "", 1);
+	read_well("porter");
+	assert_string_equal(O.config, "porter.ini");
+	assert_false(O.config_is_set || O.log || O.verbose);
+}
+
+static void says_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *line, *errors;
+	} Row[] = {
+		{"porter -nope", "unknown option '-nope'\n"},
+		{"porter -verbos", "unknown option '-verbos'\n  did you mean '-verbose'?\n"},
+		{"porter --profil=dev", "unknown option '--profil=dev'\n  did you mean '-profile'?\n"},
+		{"porter ---config x", "unknown option '---config'\n  did you mean '-config'?\n"},
+		{"porter -", "unknown option '-'\n"},
+		{"porter -verbose=yes", "-verbose must be true or false, not 'yes'\n"},
+		{"porter -config", "a value is missing behind '-config'\n"},
+		{"porter -wait soon", "-wait must be a duration, as in 20s or 1m30s, not 'soon'\n"},
+		{"porter -wait -5s", "-wait must be a duration, as in 20s or 1m30s, not '-5s'\n"},
+		{"porter -log-format xml", "-log-format must be 'text' or 'json', not 'xml'\n"},
+		{"porter -profile _", "-profile must be at most 32 names, with commas between them, "
+				      "not ''\n"},
+		{"porter -nope -wait x", "unknown option '-nope'\n"
+					 "-wait must be a duration, as in 20s or 1m30s, not 'x'\n"},
+		{"porter --", "there is no command behind '--'\n"},
+		{"porter -detach -- true", "-detach does not go together with a command\n"},
+		{"porter -check -- true", "-check does not go together with a command\n"},
+		{"porter -check -detach", "-check does not go together with -detach\n"},
+		{"porter -detach -log _", "in the background the log needs a file\n"
+					  "  name one with -log FILE\n"},
+		{"porter -n shop", "-context, -n and -kubeconfig are for use without a file\n"
+				   "  as in: porter -n shop svc/api 8080:80\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Row / sizeof *Row; i++) {
+		char *errors = read_line(Row[i].line);
+		assert_string_equal(errors, Row[i].errors);
+		free(errors);
+	}
+	setenv("PORTER_VERBOSE", "perhaps", 1);
+	char *errors = read_line("porter");
+	assert_string_equal(
+		errors, "PORTER_VERBOSE in the environment must be true or false, not 'perhaps'\n");
+	free(errors);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(has_defaults, end),
+		cmocka_unit_test_teardown(reads_values_in_both_ways, end),
+		cmocka_unit_test_teardown(takes_switches_as_go_does, end),
+		cmocka_unit_test_teardown(finds_words_among_options, end),
+		cmocka_unit_test_teardown(leaves_the_command_alone, end),
+		cmocka_unit_test_teardown(reads_the_environment, end),
+		cmocka_unit_test_teardown(says_what_is_wrong, end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
