@@ -7,6 +7,7 @@ enum exit_status {
 	EXIT_USAGE = 2,
 	EXIT_CONFIG = 3,
 	EXIT_PORT = 4,
+	EXIT_NOT_READY = 5,
 	EXIT_STATUSES,
 };
 
@@ -19,6 +20,7 @@ static inline const char *exit_meaning(enum exit_status s)
 		[EXIT_USAGE] = "options that do not exist or do not fit",
 		[EXIT_CONFIG] = "no configuration, or one with errors; nothing was started",
 		[EXIT_PORT] = "a local port is taken; nothing was started",
+		[EXIT_NOT_READY] = "-check: not every forward would be served",
 	};
 	return Meaning[s];
 }

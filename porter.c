@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "check.h"
 #include "child.h"
 #include "config.h"
 #include "exit.h"
@@ -22,10 +23,12 @@
 
 #define VERSION "0.1.0"
 
+enum { CHECK_MS = 30000 }; /* for each forward */
+
 static struct options {
 	const char *config;
 	const char *log; /* NULL: as the configuration says */
-	bool verbose, headless, version, help;
+	bool verbose, headless, check, version, help;
 } Options = {.config = "porter.ini"};
 
 static struct {
@@ -45,6 +48,7 @@ static const struct option_rule {
 	{"verbose", NULL, "log debug lines too", NULL, &Options.verbose},
 	{"log", "FILE", "log file (default: porter.log; \"\": stderr)", &Options.log, NULL},
 	{"headless", NULL, "no screen: a line on stdout for each change", NULL, &Options.headless},
+	{"check", NULL, "say what would become of each forward, and exit", NULL, &Options.check},
 	{"version", NULL, "print the version and exit", NULL, &Options.version},
 	{"help", NULL, "print this and exit", NULL, &Options.help},
 };
@@ -195,6 +199,8 @@ static enum exit_status open_forwards(void)
 /* All that is wrong is said, before anything is done. */
 static enum exit_status open_all(void)
 {
+	if (Options.check)
+		return open_clusters();
 	enum exit_status clusters = open_clusters(), forwards = open_forwards();
 	return clusters ? clusters : forwards;
 }
@@ -250,11 +256,16 @@ static void on_stop_signal(int signo, bool by_kernel)
 	loop_stop();
 }
 
-static void run(void)
+static void heed_signals(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	loop_on_signal(SIGTERM, on_stop_signal);
 	loop_on_signal(SIGINT, on_stop_signal);
+}
+
+static void run(void)
+{
+	heed_signals();
 	log_line(LOG_INFO, "started",
 		LOG_FIELDS(LOG_STR("version", VERSION), LOG_NUM("pid", getpid()),
 			LOG_NUM("forwards", (long long)Run.config.forward_count)));
@@ -263,6 +274,54 @@ static void run(void)
 	wake_start(on_wake);
 	loop_run();
 	wake_stop();
+}
+
+/* ---- -check ---- */
+
+static void print_line(void *owner, const char *line)
+{
+	(void)owner;
+	puts(line);
+	fflush(stdout);
+}
+
+static void on_checked(void *owner, size_t failed)
+{
+	*(enum exit_status *)owner = failed ? EXIT_NOT_READY : EXIT_OK;
+	loop_stop();
+}
+
+static char *name_of(const struct config_forward *own)
+{
+	struct buf name = {0};
+	buf_print(&name, "%s/%s", Run.config.clusters[own->cluster].name, own->target.name);
+	char *copy = mem_dup_n(buf_data(&name), buf_len(&name));
+	buf_free(&name);
+	return copy;
+}
+
+static enum exit_status check_all(void)
+{
+	static const struct check_ops Ops = {.line = print_line, .end = on_checked};
+	size_t n = Run.config.forward_count;
+	struct check_spec *spec = mem_new(n * sizeof *spec);
+	char **name = mem_new(n * sizeof *name);
+	enum exit_status status = EXIT_NOT_READY;
+	for (size_t i = 0; i < n; i++) {
+		const struct config_forward *own = &Run.config.forwards[i];
+		name[i] = name_of(own);
+		spec[i] = (struct check_spec){
+			name[i], Run.cluster[own->cluster], &own->target, own->local_port};
+	}
+	heed_signals();
+	struct check *check = check_start(spec, n, CHECK_MS, &Ops, &status);
+	loop_run();
+	check_free(check);
+	for (size_t i = 0; i < n; i++)
+		free(name[i]);
+	free(name);
+	free(spec);
+	return status;
 }
 
 static void stop(void)
@@ -298,7 +357,9 @@ int main(int argc, char **argv)
 	loop_init();
 	for (size_t i = 0; i < sizeof Step / sizeof *Step && status == EXIT_OK; i++)
 		status = Step[i]();
-	if (status == EXIT_OK)
+	if (status == EXIT_OK && Options.check)
+		status = check_all();
+	else if (status == EXIT_OK)
 		run();
 	stop();
 	return (int)status;
