@@ -88,8 +88,7 @@ void out_line(struct out *out, const char *text)
 		buf_put(&out->queue, text, n);
 		buf_put(&out->queue, "\n", 1);
 	}
-	if (!out->io.want)
-		flush(out);
+	flush(out);
 }
 
 bool out_is_gone(const struct out *out)
