@@ -13,6 +13,8 @@ KINDS = {  # (group, resource): kind, has a namespace
     ("", "pods"): ("Pod", True),
     ("", "services"): ("Service", True),
     ("apps", "deployments"): ("Deployment", True),
+    ("apps", "statefulsets"): ("StatefulSet", True),
+    ("apps", "daemonsets"): ("DaemonSet", True),
     ("rbac.authorization.k8s.io", "clusterroles"): ("ClusterRole", False),
     ("rbac.authorization.k8s.io", "clusterrolebindings"): ("ClusterRoleBinding", False),
 }

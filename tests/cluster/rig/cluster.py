@@ -20,9 +20,10 @@ from .waiting import free_port, until
 HERE = Path(__file__).resolve().parent.parent
 
 READ = [("pods", "get list watch"), ("services", "get")]
-# Every user has a token, and the rights of one ClusterRole on core resources.
+WORKLOADS = [("deployments.apps", "get"), ("statefulsets.apps", "get"), ("daemonsets.apps", "get")]
+# Every user has a token, and the rights of one ClusterRole; on core resources where no group is named.
 USERS = {
-    "developer": READ + [("pods/portforward", "get create")],
+    "developer": READ + WORKLOADS + [("pods/portforward", "get create")],
     "create-only": READ + [("pods/portforward", "create")],
     "no-forward": READ,
     "no-watch": [("pods", "get list"), ("services", "get"), ("pods/portforward", "get create")],
@@ -234,9 +235,13 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 def grant(api, user, rules):
     api.post(f"{RBAC}/clusterroles", {
-        "metadata": {"name": f"test-{user}"},
-        "rules": [{"apiGroups": [""], "resources": [what], "verbs": verbs.split()} for what, verbs in rules]})
+        "metadata": {"name": f"test-{user}"}, "rules": [rule(what, verbs.split()) for what, verbs in rules]})
     bind(api, user)
+
+
+def rule(what, verbs):
+    resource, _, group = what.partition(".")
+    return {"apiGroups": [group], "resources": [resource], "verbs": verbs}
 
 
 def bind(api, user):

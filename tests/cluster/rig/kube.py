@@ -1,4 +1,4 @@
-"""The API as tests use it: namespaces, and in them pods, services, deployments."""
+"""The API as tests use it: namespaces, and in them pods, services, workloads."""
 import http.client
 import json
 import secrets
@@ -83,12 +83,12 @@ class Namespace:
         self.path = f"/api/v1/namespaces/{self.name}"
         self.api.post("/api/v1/namespaces", {"metadata": {"name": self.name}})
 
-    def pod(self, name, labels=None, wait=True, **annotations):
-        """A pod on the test node; annotations: ready="false" for test-node/ready, and so on."""
+    def pod(self, name, labels=None, wait=True, ports=POD_PORTS, **annotations):
+        """A pod on the test node that declares the ports; annotations: ready="false" for test-node/ready, and so on."""
         pod = Pod(self, name)
         self.api.post(f"{self.path}/pods", {
             "metadata": {"name": name, "labels": labels or {"app": name}, "annotations": test_node(annotations)},
-            "spec": {"nodeName": "test-node", "automountServiceAccountToken": False, "containers": [CONTAINER]}})
+            "spec": {"nodeName": "test-node", "automountServiceAccountToken": False, "containers": [container(ports)]}})
         if wait:
             pod.wait_running()
         return pod
@@ -100,7 +100,11 @@ class Namespace:
             "spec": {"selector": selector or {"app": name}, "ports": ports or SERVICE_PORTS, **spec}})
 
     def deployment(self, name, replicas=1):
-        return Deployment(self, name, replicas)
+        return self.workload("deployment", name, replicas)
+
+    def workload(self, kind, name, replicas=1, labels=None, selector=None):
+        """A deployment, statefulset or daemonset; labels (app=NAME) are its pods', and its selector unless given."""
+        return Workload(self, kind, name, replicas, labels or {"app": name}, selector)
 
     def end(self):
         """Ends the pods at once; without a controller the namespace itself would never go."""
@@ -162,20 +166,20 @@ def says_ready(pod):
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
 
 
-class Deployment:
-    """A Deployment object and its pods, which the test replaces itself: no controllers run here."""
+class Workload:
+    """A Deployment or its like, and its pods, which the test replaces itself: no controllers run here."""
 
-    def __init__(self, namespace, name, replicas):
-        self.namespace, self.name = namespace, name
-        labels = {"app": name}
-        namespace.api.post(f"/apis/apps/v1/namespaces/{namespace.name}/deployments", {
+    def __init__(self, namespace, kind, name, replicas, labels, selector):
+        self.namespace, self.name, self.labels = namespace, name, labels
+        namespace.api.post(f"/apis/apps/v1/namespaces/{namespace.name}/{kind}s", {
             "metadata": {"name": name},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels},
-                     "template": {"metadata": {"labels": labels}, "spec": {"containers": [CONTAINER]}}}})
+            "spec": {"selector": selector or {"matchLabels": labels},
+                     "template": {"metadata": {"labels": labels}, "spec": {"containers": [container()]}},
+                     **({} if kind == "daemonset" else {"replicas": replicas})}})
         self.pods = [self.new_pod() for _ in range(replicas)]
 
     def new_pod(self):
-        return self.namespace.pod(f"{self.name}-{secrets.token_hex(3)}", {"app": self.name})
+        return self.namespace.pod(f"{self.name}-{secrets.token_hex(3)}", self.labels)
 
     def replace_all(self, grace=1):
         """New pods first, then the old ones end, as a rolling restart does."""
@@ -185,8 +189,9 @@ class Deployment:
         return old
 
 
-CONTAINER = {"name": "main", "image": "test",
-             "ports": [{"name": name, "containerPort": port} for name, port in POD_PORTS.items()]}
+def container(ports=POD_PORTS):
+    return {"name": "main", "image": "test",
+            "ports": [{"name": name, "containerPort": port} for name, port in ports.items()]}
 
 
 def test_node(annotations):
