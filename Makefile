@@ -151,6 +151,8 @@ deps:
 install: all
 	install -D -m 755 porter $(DESTDIR)$(PREFIX)/bin/porter
 	install -D -m 644 porter.ini.example $(DESTDIR)$(PREFIX)/share/doc/porter/porter.ini.example
+	sed 's,%h/\.local,$(PREFIX),' porter.service >build/porter.service
+	install -D -m 644 build/porter.service $(DESTDIR)$(PREFIX)/share/systemd/user/porter.service
 clean:
 	rm -rf build porter
 
