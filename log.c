@@ -30,10 +30,10 @@ static struct {
 	file_writer *put;
 	char *path; /* NULL: stderr */
 	enum log_format format;
-	bool verbose;
+	enum log_level least;
 	bool torn;         /* the last line was written in part only */
 	long long dropped; /* lines since the last that was written */
-} sink = {.fd = STDERR_FILENO, .put = write};
+} sink = {.least = LOG_INFO, .fd = STDERR_FILENO, .put = write};
 
 static struct {
 	struct {
@@ -108,14 +108,9 @@ void log_format(enum log_format format)
 	sink.format = format;
 }
 
-void log_verbose(bool on)
+void log_level(enum log_level least)
 {
-	sink.verbose = on;
-}
-
-bool log_is_verbose(void)
-{
-	return sink.verbose;
+	sink.least = least;
 }
 
 /* All or nothing. */
@@ -310,7 +305,7 @@ static void write_line(struct line *l)
 
 void log_line(enum log_level level, const char *message, const struct log_field *fields)
 {
-	if (level == LOG_DEBUG && !sink.verbose)
+	if (level < sink.least)
 		return;
 	char time[TIME_TEXT];
 	struct line text = {.max = sizeof text.text - 1};

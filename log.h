@@ -47,9 +47,8 @@ bool log_reopen(void);
 /* How lines are written from now on; LOG_TEXT by default. */
 void log_format(enum log_format format);
 
-/* Whether LOG_DEBUG lines are written; not by default. */
-void log_verbose(bool on);
-bool log_is_verbose(void);
+/* The least level of lines that are written, and kept; LOG_INFO by default. */
+void log_level(enum log_level least);
 
 /* Writes one line by one write(2).  `fields` may be NULL.  A line that cannot
  * be written is dropped, and counted in the next one that can. */

@@ -144,7 +144,7 @@ static void set_limits(void)
 static enum exit_status open_log(void)
 {
 	const char *path = Options.log ? Options.log : Run.config.log;
-	log_verbose(Options.verbose);
+	log_level(Options.verbose ? LOG_DEBUG : LOG_INFO);
 	if (log_open(path))
 		return EXIT_OK;
 	fprintf(stderr, "Error: cannot write the log file '%s': %s\n", path, strerror(errno));

@@ -67,7 +67,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	log_verbose(false);
+	log_level(LOG_INFO);
 	log_format(LOG_TEXT);
 	log_open("");
 	unlink(path);
@@ -183,7 +183,7 @@ static void names_levels_as_programs_do(void **state)
 	static const char *const Name[] = {"debug", "info", "warn", "error"};
 	(void)state;
 	log_format(LOG_JSON);
-	log_verbose(true);
+	log_level(LOG_DEBUG);
 	for (int i = LOG_DEBUG; i <= LOG_ERROR; i++)
 		log_line((enum log_level)i, "m", NULL);
 	const char *line = read_file(path);
@@ -285,18 +285,20 @@ static void keeps_the_last_lines_newest_first(void **state)
 	assert_null(log_recent(LOG_LINES, &level));
 }
 
-static void tells_details_only_when_verbose(void **state)
+static void tells_nothing_below_its_level(void **state)
 {
 	(void)state;
-	assert_false(log_is_verbose());
 	log_line(LOG_INFO, "before", NULL);
 	log_line(LOG_DEBUG, "hidden", NULL);
 	assert_string_equal(newest(), "INFO: before");
-	log_verbose(true);
+	log_level(LOG_DEBUG);
 	log_line(LOG_DEBUG, "shown", NULL);
 	assert_string_equal(newest(), "DEBUG: shown");
 	assert_null(strstr(read_file(path), "hidden"));
 	assert_non_null(strstr(text, "DEBUG: shown\n"));
+	log_level(LOG_WARN);
+	log_line(LOG_INFO, "not now", NULL);
+	assert_string_equal(newest(), "DEBUG: shown");
 }
 
 static void begins_the_file_anew_after_it_was_moved(void **state)
@@ -573,7 +575,7 @@ int main(void)
 		LOG_TEST(escapes_what_json_must_and_terminals_obey),
 		LOG_TEST(cuts_json_to_json),
 		LOG_TEST(keeps_the_last_lines_newest_first),
-		LOG_TEST(tells_details_only_when_verbose),
+		LOG_TEST(tells_nothing_below_its_level),
 		LOG_TEST(begins_the_file_anew_after_it_was_moved),
 		LOG_TEST(keeps_its_file_when_another_cannot_be_opened),
 		LOG_TEST(counts_lines_that_could_not_be_written),
