@@ -203,7 +203,8 @@ static const char *cluster_of(const struct config *c, const struct config_forwar
 
 static const char *service_of(const struct config_forward *f)
 {
-	return f->target.name ? f->target.name : "?";
+	const char *title = config_title(f);
+	return title ? title : "?";
 }
 
 void config_check_ports(const struct config *c, struct problems *problems)
@@ -424,6 +425,11 @@ static bool same_target(const struct k8s_ref *a, const struct k8s_ref *b)
 	       same_text(a->port_name, b->port_name);
 }
 
+const char *config_title(const struct config_forward *f)
+{
+	return f->target.type == K8S_SELECTOR ? f->name : f->target.name;
+}
+
 bool config_same_cluster(const struct config_cluster *a, const struct config_cluster *b)
 {
 	return same_text(a->name, b->name) && same_text(a->kubeconfig, b->kubeconfig) &&
@@ -432,7 +438,7 @@ bool config_same_cluster(const struct config_cluster *a, const struct config_clu
 
 bool config_same_forward(const struct config_forward *a, const struct config_forward *b)
 {
-	return same_target(&a->target, &b->target) &&
+	return same_text(config_title(a), config_title(b)) && same_target(&a->target, &b->target) &&
 	       same_text(a->local_address, b->local_address) &&
 	       a->address_is_set == b->address_is_set && a->local_port == b->local_port &&
 	       same_probe(&a->probe, &b->probe);

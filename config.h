@@ -92,8 +92,12 @@ void config_forward_free(struct config_forward *f); /* back to {0} */
 /* *c, which is {0}, as it is where nothing is said but by the environment. */
 void config_defaults(struct config *c, struct problems *p);
 
+/* What messages call it, behind its cluster: its service, or, of a selector, itself. */
+const char *config_title(const struct config_forward *f);
+
 /* Whether the same would be run.  Lines do not count, nor profiles, nor what a forward
- * is called, nor its index of a cluster: that cluster is for the caller to compare. */
+ * is called (but for config_title()), nor its index of a cluster: that cluster is for the caller to
+ * compare. */
 bool config_same_cluster(const struct config_cluster *a, const struct config_cluster *b);
 bool config_same_forward(const struct config_forward *a, const struct config_forward *b);
 

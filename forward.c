@@ -495,7 +495,7 @@ struct forward *forward_new(const struct forward_spec *spec, struct err *e)
 {
 	struct forward *f = mem_new(sizeof *f);
 	struct buf name = {0};
-	buf_print(&name, "%s/%s", spec->cluster_name, spec->own->target.name);
+	buf_print(&name, "%s/%s", spec->cluster_name, config_title(spec->own));
 	*f = (struct forward){.settings = spec->settings,
 		.own = spec->own,
 		.cluster = spec->cluster,

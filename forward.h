@@ -64,7 +64,7 @@ void forward_wake(struct forward *f, bool slept);
 
 enum forward_state forward_state(const struct forward *f);
 
-/* "cluster/service", as messages name it. */
+/* "cluster/service", as messages name it: see config_title(). */
 const char *forward_name(const struct forward *f);
 const struct config_forward *forward_config(const struct forward *f);
 
