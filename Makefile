@@ -12,7 +12,7 @@
 # The layers.  A file includes headers of its own layer and lower ones only: tests/lint.py reads
 # this table, and a unit test is linked with no more than its module may use.
 L0 = base64 buf duration err exit file hash log mem nearest problems random text
-L1 = child command filewatch loop notify out peer wake
+L1 = child command detach filewatch loop notify out peer wake
 L2 = http inifile json names sections spdy value ws yaml yaml_scalar
 L3 = conn der dial pem pki tls x509
 L4 = api channel credential k8s kubeconfig pod tunnel upgrade watch

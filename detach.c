@@ -1,0 +1,92 @@
+/* The two sides of one fork, and what one tells the other: a single message, or by
+ * its end that there will be none. */
+#include "detach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exit.h"
+
+enum { TEXT = PATH_MAX + 256 };
+
+static int Parent = -1; /* the child's end of a pair of sockets */
+
+/* Nothing that is opened later shall lie where detach_ready() puts /dev/null. */
+static bool open_standard(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO && !fcntl(fd, F_SETFD, 0));
+	return fd > STDERR_FILENO && !close(fd);
+}
+
+/* What the parent exits with. */
+static int wait_for(pid_t child, int fd)
+{
+	char text[TEXT];
+	ssize_t n;
+	int end = 0;
+	do
+		n = recv(fd, text, sizeof text, 0);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		printf("%.*s\n", (int)n, text);
+		fflush(stdout);
+		return EXIT_OK;
+	}
+	while (waitpid(child, &end, 0) < 0 && errno == EINTR)
+		;
+	return WIFSIGNALED(end) ? EXIT_BY_SIGNAL + WTERMSIG(end) : WEXITSTATUS(end);
+}
+
+bool detach_begin(int *status)
+{
+	int pair[2];
+	pid_t child = -1, parent = getpid();
+	fflush(NULL);
+	signal(SIGCHLD, SIG_DFL); /* what is ignored cannot be waited for */
+	if (open_standard() && !socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		child = fork();
+	if (child < 0) {
+		fprintf(stderr, "Error: cannot go to the background: %s\n", strerror(errno));
+		*status = EXIT_FATAL;
+		return false;
+	}
+	close(pair[child ? 1 : 0]);
+	if (child) {
+		*status = wait_for(child, pair[0]);
+		return false;
+	}
+	Parent = pair[1];
+	setsid();
+	if (getppid() != parent) /* it died before it could have told us */
+		_exit(EXIT_FATAL);
+	return true;
+}
+
+bool detach_ready(const char *text)
+{
+	if (Parent < 0)
+		return true;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return false;
+	fflush(NULL);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	close(null);
+	prctl(PR_SET_PDEATHSIG, 0);
+	bool told = send(Parent, text, strnlen(text, TEXT - 1) + 1, MSG_NOSIGNAL) >= 0;
+	close(Parent);
+	Parent = -1;
+	return told;
+}
