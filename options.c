@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adhoc.h"
 #include "duration.h"
 #include "exit.h"
 #include "mem.h"
@@ -24,7 +25,8 @@ static const struct rule {
 	{"config", "FILE", "configuration file (default: porter.ini)", read_config,
 		offsetof(struct options, config), NULL, "PORTER_CONFIG"},
 	{"profile", "NAMES", "only forwards with one of these profiles (\"dev,db\")", read_profiles,
-		offsetof(struct options, profiles), "at most 32 names, with commas between them", NULL},
+		offsetof(struct options, profiles), "at most 32 names, with commas between them",
+		NULL},
 	{"verbose", NULL, "log debug lines too, one for each local connection", read_switch,
 		offsetof(struct options, verbose), NULL, "PORTER_VERBOSE"},
 	{"log", "FILE", "log file (default: porter.log; \"\": stderr)", read_text,
@@ -174,13 +176,9 @@ static size_t read_option(struct options *o, char **argument, struct buf *errors
 
 /* ---- what does not go together ---- */
 
-static bool is_adhoc(const struct options *o)
-{
-	return o->kubeconfig || o->context || o->namespace;
-}
-
 static void check_together(const struct options *o, struct buf *errors)
 {
+	bool adhoc = adhoc_is(o->words), kubectls = o->kubeconfig || o->context || o->namespace;
 	const struct {
 		bool wrong;
 		const char *words, *remedy;
@@ -191,8 +189,12 @@ static void check_together(const struct options *o, struct buf *errors)
 		{o->check && o->detach, "-check does not go together with -detach", NULL},
 		{o->detach && o->log && !*o->log, "in the background the log needs a file",
 			"name one with -log FILE"},
-		{is_adhoc(o) && !*o->words,
-			"-context, -n and -kubeconfig are for use without a file",
+		{adhoc && o->config_is_set, "-config does not go together with TYPE/NAME and ports",
+			NULL},
+		{adhoc && *o->profiles, "-profile does not go together with TYPE/NAME and ports",
+			NULL},
+		{adhoc && o->watch, "-watch does not go together with TYPE/NAME and ports", NULL},
+		{!adhoc && kubectls, "-context, -n and -kubeconfig are for use without a file",
 			"as in: porter -n shop svc/api 8080:80"},
 	};
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -208,6 +210,7 @@ bool options_read(struct options *o, char **argv, struct buf *errors)
 	char **word = argv;
 	*o = (struct options){.config = "porter.ini", .wait_ms = -1, .words = argv};
 	read_environment(o, errors);
+	o->config_is_set = false;
 	for (char **at = argv + 1; *at; at++) {
 		if (!strcmp(*at, "--")) {
 			o->command = at + 1;
@@ -235,7 +238,22 @@ const char *options_name(size_t i, const char **value)
 
 static void print_row(FILE *to, const char *left, const char *meaning)
 {
-	fprintf(to, "  %-20s %s\n", left, meaning);
+	fprintf(to, "  %-22s %s\n", left, meaning);
+}
+
+static void print_statuses(FILE *to)
+{
+	char left[32];
+	fprintf(to, "\nexit status:\n");
+	for (enum exit_status s = EXIT_OK; s < EXIT_STATUSES; s++) {
+		snprintf(left, sizeof left, "%d", s);
+		print_row(to, left, exit_meaning(s));
+	}
+	fprintf(to, "with COMMAND its own, or\n");
+	for (enum exit_command s = EXIT_COMMAND_LATE; s <= EXIT_BY_SIGNAL; s++) {
+		snprintf(left, sizeof left, "%d", s);
+		print_row(to, left, exit_command_meaning(s));
+	}
 }
 
 void options_help(FILE *to)
@@ -259,9 +277,5 @@ void options_help(FILE *to)
 		}
 	print_row(to, "PORTER_CHECK_INTERVAL", "check_interval");
 	print_row(to, "PORTER_RECONNECT_DELAY", "reconnect_delay");
-	fprintf(to, "\nexit status:\n");
-	for (enum exit_status s = EXIT_OK; s < EXIT_STATUSES; s++) {
-		snprintf(left, sizeof left, "%d", s);
-		print_row(to, left, exit_meaning(s));
-	}
+	print_statuses(to);
 }

@@ -12,8 +12,8 @@
 enum { OPTIONS_PROFILES_MAX = 32 };
 
 struct options {
-	const char *config; /* "porter.ini" */
-	bool config_is_set; /* by -config or PORTER_CONFIG */
+	const char *config; /* "porter.ini", -config or PORTER_CONFIG */
+	bool config_is_set; /* by -config, not by PORTER_CONFIG only */
 	const char *log;    /* -log or PORTER_LOG; NULL: as the configuration says */
 	enum log_format log_format;
 	bool verbose; /* -verbose or PORTER_VERBOSE */

@@ -122,12 +122,6 @@ def test_a_selector_that_matches_no_pod_says_so_and_serves_once_one_does(namespa
     assert porter.wait_http(port) == "web"
 
 
-def test_a_selector_that_the_server_does_not_understand_needs_a_person(namespace, porter):
-    porter.forward("one", namespace.name, "app=web=db", 8080, type="selector", name="web")
-    porter.start()
-    wait_told(porter, "Failed", "selector 'app=web=db': ")
-
-
 # ---- ports by their names ----
 
 @pytest.mark.parametrize("type, name, port", [

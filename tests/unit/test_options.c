@@ -65,14 +65,14 @@ static void has_defaults(void **state)
 	assert_null(O.words[0]);
 	assert_null(O.profiles[0]);
 	assert_null(O.command);
-	assert_false(O.verbose || O.headless || O.watch || O.check || O.detach || O.version ||
-		     O.help);
+	assert_false(
+		O.verbose || O.headless || O.watch || O.check || O.detach || O.version || O.help);
 }
 
 static void reads_values_in_both_ways(void **state)
 {
-	static const char *const Lines[] = {
-		"porter -config a.ini -log _ -wait 1m30s -log-format json -profile dev,db, -profile x",
+	static const char *const Lines[] = {"porter -config a.ini -log _ -wait 1m30s -log-format "
+					    "json -profile dev,db, -profile x",
 		"porter --config=a.ini --log= --wait=90s --log-format=json --profile=dev,db,x"};
 	(void)state;
 	for (size_t i = 0; i < sizeof Lines / sizeof *Lines; i++) {
@@ -133,7 +133,7 @@ static void reads_the_environment(void **state)
 	setenv("PORTER_VERBOSE", "true", 1);
 	read_well("porter");
 	assert_string_equal(O.config, "b.ini");
-	assert_true(O.config_is_set);
+	assert_false(O.config_is_set);
 	assert_string_equal(O.log, "b.log");
 	assert_true(O.verbose);
 	read_well("porter -config a.ini -log a.log -verbose=false");
@@ -155,7 +155,8 @@ static void says_what_is_wrong(void **state)
 	} Row[] = {
 		{"porter -nope", "unknown option '-nope'\n"},
 		{"porter -verbos", "unknown option '-verbos'\n  did you mean '-verbose'?\n"},
-		{"porter --profil=dev", "unknown option '--profil=dev'\n  did you mean '-profile'?\n"},
+		{"porter --profil=dev",
+			"unknown option '--profil=dev'\n  did you mean '-profile'?\n"},
 		{"porter ---config x", "unknown option '---config'\n  did you mean '-config'?\n"},
 		{"porter -", "unknown option '-'\n"},
 		{"porter -verbose=yes", "-verbose must be true or false, not 'yes'\n"},
@@ -163,8 +164,9 @@ static void says_what_is_wrong(void **state)
 		{"porter -wait soon", "-wait must be a duration, as in 20s or 1m30s, not 'soon'\n"},
 		{"porter -wait -5s", "-wait must be a duration, as in 20s or 1m30s, not '-5s'\n"},
 		{"porter -log-format xml", "-log-format must be 'text' or 'json', not 'xml'\n"},
-		{"porter -profile _", "-profile must be at most 32 names, with commas between them, "
-				      "not ''\n"},
+		{"porter -profile _",
+			"-profile must be at most 32 names, with commas between them, "
+			"not ''\n"},
 		{"porter -nope -wait x", "unknown option '-nope'\n"
 					 "-wait must be a duration, as in 20s or 1m30s, not 'x'\n"},
 		{"porter --", "there is no command behind '--'\n"},
@@ -173,6 +175,13 @@ static void says_what_is_wrong(void **state)
 		{"porter -check -detach", "-check does not go together with -detach\n"},
 		{"porter -detach -log _", "in the background the log needs a file\n"
 					  "  name one with -log FILE\n"},
+		{"porter -config a.ini svc/api 80",
+			"-config does not go together with TYPE/NAME and ports\n"},
+		{"porter -watch -profile x svc/api 80",
+			"-profile does not go together with TYPE/NAME and ports\n"
+			"-watch does not go together with TYPE/NAME and ports\n"},
+		{"porter -n shop api", "-context, -n and -kubeconfig are for use without a file\n"
+				       "  as in: porter -n shop svc/api 8080:80\n"},
 		{"porter -n shop", "-context, -n and -kubeconfig are for use without a file\n"
 				   "  as in: porter -n shop svc/api 8080:80\n"},
 	};
