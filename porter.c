@@ -131,8 +131,8 @@ static enum log_level log_least(void)
 	return Run.options.command && !*log_path() ? LOG_WARN : LOG_INFO;
 }
 
-/* Where it was not asked for on the command line, a log that cannot be written stops
- * nothing: lines go to stderr. */
+/* A log that cannot be written stops nothing, since lines can go to stderr; but where it
+ * was asked for on the command line, or there will be no stderr, it is an error. */
 static int open_log(struct buf *errors)
 {
 	const struct options *o = &Run.options;
@@ -142,7 +142,7 @@ static int open_log(struct buf *errors)
 	if (o->detach && !*path)
 		buf_print(errors, "in the background the log needs a file\n"
 				  "  name one with -log FILE\n");
-	else if (!log_open(path) && o->log)
+	else if (!log_open(path) && (o->log || o->detach))
 		buf_print(errors, "cannot write the log file '%s': %s\n", path, strerror(errno));
 	else if (!log_open(path))
 		log_line(LOG_WARN, "the log file cannot be written: lines go to stderr",
@@ -392,11 +392,13 @@ static void on_file(struct filewatch *w)
 
 /* ---- signals ---- */
 
+/* Who waits must not take it for success. */
 static void on_stop_signal(int signo, bool by_kernel)
 {
 	(void)by_kernel;
+	bool early = Run.options.check || (is_waited_for() && !Run.ready);
 	log_line(LOG_INFO, "stopping", LOG_FIELDS(LOG_NUM("signal", signo)));
-	end_with(EXIT_OK);
+	end_with(early ? EXIT_FATAL : EXIT_OK);
 }
 
 /* Without a file there is nothing to reload: the terminal is gone. */
