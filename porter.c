@@ -401,10 +401,12 @@ static void on_stop_signal(int signo, bool by_kernel)
 	end_with(early ? EXIT_FATAL : EXIT_OK);
 }
 
-/* Without a file there is nothing to reload: the terminal is gone. */
+/* Without a file there is nothing to reload: then, and where the kernel says so, it is the
+ * terminal that is gone, and nobody is left who could end us. */
 static void on_hangup(int signo, bool by_kernel)
 {
-	if (is_adhoc() || Run.options.command)
+	const struct options *o = &Run.options;
+	if (is_adhoc() || o->command || (by_kernel && !o->headless))
 		on_stop_signal(signo, by_kernel);
 	else
 		reload();

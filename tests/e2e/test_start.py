@@ -1,9 +1,11 @@
 """What a user meets before any cluster does: options, configurations that are
 not there or not right, ports that are taken, and the end by a signal."""
 import os
+import pty
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,22 @@ def test_a_signal_ends_it_in_good_order(tmp_path, number, taken):
         assert process.wait(LIMIT) == 0
     log = (tmp_path / "porter.log").read_text()
     assert "INFO: started" in log and "INFO: stopping" in log and "t0ken" not in log
+
+
+@pytest.mark.parametrize("options, ends", [([], True), (["-headless"], False)])
+def test_the_end_of_the_terminal(tmp_path, taken, options, ends):
+    write(tmp_path, local_port=taken, local_address="127.0.0.3")
+    mine, its = pty.openpty()
+    with subprocess.Popen([PORTER, *options], cwd=tmp_path, preexec_fn=lambda: os.login_tty(its)) as process:
+        os.close(its)
+        assert b"Reconnecting" in os.read(mine, 4096)
+        os.close(mine)
+        if ends:
+            assert process.wait(LIMIT) == 0
+        else:
+            end = time.monotonic() + LIMIT
+            while "configuration reloaded" not in (tmp_path / "porter.log").read_text():
+                assert process.poll() is None and time.monotonic() < end
+                time.sleep(0.02)
+            process.terminate()
+            assert process.wait(LIMIT) == 0
