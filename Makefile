@@ -23,7 +23,8 @@ LAYERS = 0 1 2 3 4 5 6
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev
 TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1g-dev \
 	python3-pytest python3-pytest-xdist python3-pytest-timeout python3-yaml python3-hypothesis \
-	python3-cryptography openssl etcd-server curl netcat-openbsd iproute2 tmux
+	python3-cryptography openssl etcd-server curl netcat-openbsd iproute2 tmux \
+	mawk gawk busybox original-awk
 
 export PYTHONDONTWRITEBYTECODE = 1
 PREFIX = /usr/local
@@ -72,7 +73,7 @@ OBJECTS = $(call objects,$(foreach n,$(LAYERS),$(L$n)) $(if $(filter static,$(FL
 UNITS = $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES = $(wildcard *.[ch] tests/*/*.[ch])
-PYTESTS = $(wildcard tests/yaml tests/e2e)
+PYTESTS = $(wildcard tests/yaml tests/yaml2ini tests/e2e)
 PYTEST = $(PYTHON) -m pytest -q -n auto -p no:cacheprovider --timeout=300
 
 all: $(B)/porter
@@ -150,6 +151,7 @@ deps:
 		$(SUDO) apt-get install -y --no-install-recommends $$missing; }
 install: all
 	install -D -m 755 porter $(DESTDIR)$(PREFIX)/bin/porter
+	install -D -m 755 yaml2ini $(DESTDIR)$(PREFIX)/bin/yaml2ini
 	install -D -m 644 porter.ini.example $(DESTDIR)$(PREFIX)/share/doc/porter/porter.ini.example
 	sed 's,%h/\.local,$(PREFIX),' porter.service >build/porter.service
 	install -D -m 644 build/porter.service $(DESTDIR)$(PREFIX)/share/systemd/user/porter.service

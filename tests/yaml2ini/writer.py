@@ -60,6 +60,7 @@ class Writer:
     def __init__(self, draw):
         self.draw = draw
         self.comments, self.maybe = [], set()  # that must, and that may be kept
+        self.in_block = False  # an indented line would belong to a block scalar
         self.mark = 0  # how many of them stand before the last scalar
         self.count = 0
         self.inside = self.behind = False  # an entry that is left out: no comment is kept
@@ -80,7 +81,10 @@ class Writer:
         lines = ""
         while self.draw(st.integers(0, rarely)) == 0:
             indent = self.one_of(None, 0, 0, 2, 4, 7)
-            lines += self.one_of("", "  ") if indent is None else " " * indent + self.comment()
+            if indent is None:
+                lines += self.one_of("", " ")
+            else:
+                lines += " " * (0 if self.in_block else indent) + self.comment()
             lines += "\n"
         return lines
 
@@ -111,6 +115,7 @@ class Writer:
     def block_scalar(self, value, indent):
         if not value or "\n" in value or value[0] == " " or self.draw(st.integers(0, 9)):
             return None
+        self.in_block = True
         return self.one_of("|-", ">-") + "\n" + " " * (indent + self.one_of(1, 2, 4)) + value
 
     def gap(self):
@@ -145,7 +150,7 @@ class Writer:
     def enter(self, key):
         was = self.inside
         self.inside = was or key not in self.KNOWN
-        self.behind = False
+        self.behind = self.in_block = False
         if self.inside:
             self.maybe |= {*self.comments[self.mark:]}
             del self.comments[self.mark:]
