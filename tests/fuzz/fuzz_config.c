@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "names.h"
 #include "text.h"
 
 static void check_probe(const struct probe_spec *p)
@@ -18,6 +19,18 @@ static void check_probe(const struct probe_spec *p)
 		assert(*c > ' ' && *c <= '~');
 }
 
+static void check_target(const struct k8s_ref *t)
+{
+	assert(names_is_label(t->namespace));
+	assert(t->type == K8S_SELECTOR ? names_is_selector(t->name) : names_is_subdomain(t->name));
+	assert(!t->port != !t->port_name && (t->port || names_is_service_port(t->port_name)));
+}
+
+static bool both_listen_at_one(const struct config_forward *a, const struct config_forward *b)
+{
+	return a->local_port == b->local_port && !strcmp(a->local_address, b->local_address);
+}
+
 static void check_whole(const struct config *c)
 {
 	assert(c->forward_count && c->path && c->log);
@@ -26,12 +39,13 @@ static void check_whole(const struct config *c)
 	assert(s->tunnels >= 1 && s->tunnels <= CONFIG_TUNNELS_MAX);
 	for (size_t i = 0; i < c->forward_count; i++) {
 		const struct config_forward *f = &c->forwards[i];
-		assert(f->cluster < c->cluster_count && f->local_port && f->target.port);
-		assert(*f->name && *f->target.namespace && *f->target.name && *f->local_address);
-		assert(!strpbrk(f->target.namespace, "/?#% ") && !strpbrk(f->target.name, "/?#% "));
+		assert(f->cluster < c->cluster_count && f->local_port && f->port_line);
+		assert(*f->name && *f->local_address && config_same_forward(f, f));
+		assert(!f->profiles || **f->profiles);
+		check_target(&f->target);
 		check_probe(&f->probe);
 		for (size_t k = 0; k < i; k++)
-			assert(c->forwards[k].local_port != f->local_port);
+			assert(!both_listen_at_one(&c->forwards[k], f));
 	}
 }
 
@@ -48,20 +62,28 @@ static void check_refused(const struct config *c, const struct buf *errors)
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+/* All of it, or what some names and profiles pick. */
+static void load(const char *path, const struct config_pick *pick)
 {
 	struct config c = {0};
 	struct buf errors = {0};
-	char path[32];
-	int fd = memfd_create("porter.ini", MFD_CLOEXEC);
-	assert(fd >= 0 && write(fd, p, n) == (ssize_t)n);
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (config_load(&c, path, NULL, &errors))
+	if (config_load(&c, path, pick, &errors))
 		check_whole(&c);
 	else
 		check_refused(&c, &errors);
 	config_free(&c);
 	buf_free(&errors);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	static const char *const Names[] = {"a", "web", NULL}, *const Profiles[] = {"dev", NULL};
+	char path[32];
+	int fd = memfd_create("porter.ini", MFD_CLOEXEC);
+	assert(fd >= 0 && write(fd, p, n) == (ssize_t)n);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	load(path, NULL);
+	load(path, &(struct config_pick){.names = Names, .profiles = Profiles});
 	close(fd);
 	return 0;
 }
