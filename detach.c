@@ -68,6 +68,7 @@ bool detach_begin(int *status)
 	}
 	Parent = pair[1];
 	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent) /* it died before it could have told us */
 		_exit(EXIT_FATAL);
 	return true;
