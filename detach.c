@@ -14,20 +14,11 @@
 #include <unistd.h>
 
 #include "exit.h"
+#include "file.h"
 
 enum { TEXT = PATH_MAX + 256 };
 
 static int Parent = -1; /* the child's end of a pair of sockets */
-
-/* Nothing that is opened later shall lie where detach_ready() puts /dev/null. */
-static bool open_standard(void)
-{
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO && !fcntl(fd, F_SETFD, 0));
-	return fd > STDERR_FILENO && !close(fd);
-}
 
 /* What the parent exits with. */
 static int wait_for(pid_t child, int fd)
@@ -54,7 +45,7 @@ bool detach_begin(int *status)
 	pid_t child = -1, parent = getpid();
 	fflush(NULL);
 	signal(SIGCHLD, SIG_DFL); /* what is ignored cannot be waited for */
-	if (open_standard() && !socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+	if (file_open_standard() && !socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		child = fork();
 	if (child < 0) {
 		fprintf(stderr, "Error: cannot go to the background: %s\n", strerror(errno));

@@ -71,3 +71,12 @@ int file_unblocked(int fd, file_writer **put)
 		*put = S_ISSOCK(st.st_mode) ? send_now : write_if_ready;
 	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
+
+bool file_open_standard(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO && !fcntl(fd, F_SETFD, 0));
+	return fd > STDERR_FILENO && !close(fd);
+}

@@ -12,6 +12,10 @@
  * have been appended then. */
 bool file_read(struct buf *into, const char *path, size_t max);
 
+/* Standard descriptors that are closed become /dev/null, so that nothing that is opened
+ * later takes their place.  False with errno set where there is no /dev/null. */
+bool file_open_standard(void);
+
 /* As write(2), which is one of them. */
 typedef ssize_t file_writer(int fd, const void *p, size_t n);
 

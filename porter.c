@@ -1,7 +1,6 @@
 /* porter: start, readiness, reload, and end.  What forwards do is forward.c's, what a
  * configuration may say config.c's, and what options there are options.c's. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "config.h"
 #include "detach.h"
 #include "exit.h"
+#include "file.h"
 #include "filewatch.h"
 #include "log.h"
 #include "loop.h"
@@ -516,17 +516,6 @@ static int ended(int status)
 	return own ? exit_of_command_mode((enum exit_status)status) : status;
 }
 
-/* Nothing that we open may take the place of a standard descriptor. */
-static void open_standard(void)
-{
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 static int print_only(void)
 {
 	if (Run.options.help)
@@ -549,7 +538,7 @@ int main(int argc, char **argv)
 		return ended(EXIT_USAGE);
 	if (Run.options.help || Run.options.version)
 		return print_only();
-	open_standard();
+	file_open_standard();
 	child_init();
 	signal(SIGPIPE, SIG_IGN);
 	set_limits();
