@@ -63,7 +63,7 @@ static int begin(void **state)
 	Told = Ends = 0;
 	Failed = 0;
 	Check = NULL;
-	Ref = (struct k8s_ref){K8S_SERVICE, (char *)"shop", (char *)"web", 80};
+	Ref = (struct k8s_ref){K8S_SERVICE, (char *)"shop", (char *)"web", 80, NULL};
 	for (int i = 0; i < SPECS; i++)
 		Spec[i] = (struct check_spec){"prod/web", Cluster, &Ref, 8080};
 	PODS_ARE({"web-1", "u-1", READY});
@@ -318,7 +318,7 @@ static void does_not_wait_for_another_cluster(void **state)
 /* The other one's tunnel is opened: the stand-in knows the pods of one namespace only. */
 static void tells_those_of_a_cluster_in_their_order(void **state)
 {
-	struct k8s_ref other = {K8S_SERVICE, (char *)"else", (char *)"db", 80};
+	struct k8s_ref other = {K8S_SERVICE, (char *)"else", (char *)"db", 80, NULL};
 	(void)state;
 	Api.broken = "web-1";
 	Api.upgrade = 0;
