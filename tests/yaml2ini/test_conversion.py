@@ -127,16 +127,18 @@ CASES = {
         .replace("\n\n    b", "\n    b"),
         "\n[cluster two words]\ncontext = a bc\nkubeconfig = /k\n" + forward("s", "two words")),
     "what is null is left out, and a text that looks so is not": (
-        f"check_interval:\nreconnect_delay: ~\nclusters:\n- {{name: 'null', kubeconfig: /k, context: Null, {FORWARDS}}}\n"
+        "check_interval:\nreconnect_delay: ~\nclusters:\n"
+        f"- {{name: 'null', kubeconfig: /k, context: Null, {FORWARDS}}}\n"
         f"- {{name: \"~\", kubeconfig: /k, context: '', {FORWARDS.replace(': 1', ': 3')}}}",
         "\n[cluster null]\nkubeconfig = /k\n" + forward("null-s", "null") +
         "\n[cluster ~]\nkubeconfig = /k\n" + forward("~-s", "~", port=3)),
     "what is not text in YAML is in nanoporter": (
         "clusters:\n" + cluster("0x10", "1e3").replace("/k", "1.50").replace("  f", "  context: true\n  f"),
-        "\n[cluster 0x10]\nkubeconfig = 1.50\ncontext = true\n" + forward("1e3", "0x10", "1e3"), f"stdin:3: {RELATIVE}"),
+        "\n[cluster 0x10]\nkubeconfig = 1.50\ncontext = true\n" + forward("1e3", "0x10", "1e3"),
+        f"stdin:3: {RELATIVE}"),
     "what INI has no quotes for": (
-        f"clusters:\n- name: 'a;b # \"c\" é'\n  kubeconfig: \"/a: [b]={{c}}\"\n  context: arn:aws:eks:x:1:cluster/y;z\n  "
-        f"{FORWARDS}",
+        "clusters:\n- name: 'a;b # \"c\" é'\n  kubeconfig: \"/a: [b]={c}\"\n"
+        f"  context: arn:aws:eks:x:1:cluster/y;z\n  {FORWARDS}",
         "\n[cluster a;b # \"c\" é]\nkubeconfig = /a: [b]={c}\ncontext = arn:aws:eks:x:1:cluster/y;z\n" +
         forward("s", 'a;b # "c" é')),
     "labels": (
@@ -154,8 +156,8 @@ CASES = {
         "    kubeconfig: /k #K; k\n    # now\n    forwards: # here\n#      - old\n      - # s\n        namespace: n\n"
         "        service: s\n        # is a\n        type: # which\n          pod\n        local_port: 1\n"
         "        remote_port: 2 \n        # behind\n# the end",
-        "\n;!x\n; [forward x]\n; ; a = b\n; of us\n; all\n; one\n[cluster a] ; A\nkubeconfig = /k ;K; k\n\n; now\n; here\n"
-        ";      - old\n[forward s]\ncluster = a\n; s\nnamespace = n\nservice = s\n; is a\n; which\ntype = pod\n"
+        "\n;!x\n; [forward x]\n; ; a = b\n; of us\n; all\n; one\n[cluster a] ; A\nkubeconfig = /k ;K; k\n\n; now\n"
+        "; here\n;      - old\n[forward s]\ncluster = a\n; s\nnamespace = n\nservice = s\n; is a\n; which\ntype = pod\n"
         "local_port = 1\nremote_port = 2\n\n; behind\n; the end\n"),
     "comments in flow style": (
         "{ # a\n  clusters: [ # b\n    {name: a, # c\n     kubeconfig: /k,\n     forwards: [\n      # d\n"
@@ -187,14 +189,16 @@ def test_writes(case):
 
 
 def test_names_keys_that_porter_does_not_have_and_nothing_in_them():
-    text = (f"log: /x\nclusters:\n- db_backup: {{password: hunter2}} # hunter2\n  name: a\n  kubeconfig: /k\n  forwards:\n"
+    text = (f"log: /x\nclusters:\n- db_backup: {{password: hunter2}} # hunter2\n  name: a\n  kubeconfig: /k\n"
+            "  forwards:\n"
             f"  - namespace: n\n    service: s\n    # hunter2\n    db_backup: # hunter2\n      'pass: word': |\n"
             f"        hunter2\n\n      # hunter2\n    #hunter2\n    type: pod # kept\n    Local_Port: \"hunter2\n"
-            f"      hunter2\"\n    local_port: 1\n    remote_port: 2\n    \"{'x' * 120}\": [hunter2, # hunter2\n     ]\n"
+            f"      hunter2\"\n    local_port: 1\n    remote_port: 2\n    \"{'x' * 120}\": [hunter2,\n"
+            f"     # hunter2\n     ]\n"
             f"\"\\e[2J\\u202e\": 1")
     assert convert(text) == (2, MADE + SMALL.replace("pod\n", "pod ; kept\n"), "".join(
         f"stdin:{line}: '{name}' {LEFT_OUT}" for line, name in
-        [(1, "log"), (23, "?[2J???"), (3, "db_backup"), (10, "db_backup"), (17, "Local_Port"), (21, "x" * 80 + "...")]))
+        [(1, "log"), (24, "?[2J???"), (3, "db_backup"), (10, "db_backup"), (17, "Local_Port"), (21, "x" * 80 + "...")]))
 
 
 CHECKED = {
@@ -225,7 +229,8 @@ CHECKED = {
         "5: forward for 'n/s' in cluster 'a' has invalid type 'svc' (must be 'service' or 'pod')",
     "clusters:\n" + cluster("a", "s").replace(": n,", ": n.m,"):
         "5: namespace must be lower-case letters, digits and '-', 63 at most, not 'n.m'",
-    "clusters:\n" + cluster("a", "my_db"): "5: service must be lower-case letters, digits and '-', 253 at most, not 'my_db'",
+    "clusters:\n" + cluster("a", "my_db"):
+        "5: service must be lower-case letters, digits and '-', 253 at most, not 'my_db'",
     "clusters:\n" + cluster("a", "x" * 64):
         f"5: service must be lower-case letters, digits and '-', 253 at most, not '{'x' * 64}'",
     "clusters:\n" + cluster("x" * 42, "s"):
@@ -277,8 +282,8 @@ SYNTAX = {
     "a:\tb": "1: a tab; only spaces can stand here",
     "a:\n\tb: c": "2: a tab; only spaces can stand here",
     "a: b\t# c": "1: a tab; only spaces can stand here",
-    "a: 1\n'a': 2": "2: the key 'a' is there twice; keep one of them",
-    "a: {b: 1, b: 2}": "1: the key 'b' is there twice; keep one of them",
+    "a: 1\n'a': 2": "2: this key is there twice; keep one of them",
+    "a: {b: 1, b: 2}": "1: this key is there twice; keep one of them",
     "a:\n  <<: {b: c}": "2: merge keys are not supported; write the keys out",
     "? a\n: b": "1: a key or a value is missing here; a text that begins so needs quotes",
     "[a]: b": "1: a key must be a text on one line; write it so",
@@ -298,6 +303,7 @@ SYNTAX = {
     "a: 'b'#c": "1: a comment needs a space before '#'",
     'a: "\\q"': "1: an escape that YAML does not have; a backslash in double quotes is written twice",
     'a: "\\ud800"': "1: an escape that YAML does not have; a backslash in double quotes is written twice",
+    'a: "\\u00\n"': "1: an escape that YAML does not have; a backslash in double quotes is written twice",
     'a: "\\x4"': "1: an escape that YAML does not have; a backslash in double quotes is written twice",
     "a: @b": "1: a text that begins with '@' or '`' needs quotes",
     "a: [|]": "1: a text behind '|' or '>' cannot stand here; put it in quotes",
@@ -367,7 +373,8 @@ CUT_LABEL = f"\n[cluster {'é' * 20}]\nkubeconfig = /k\n" + forward("s", "é" * 
 def test_is_posix_awk_and_clean_to_gawk():
     assert convert(SEED, awks=["gawk --posix"]) == (0, MADE + SEED_INI, "")
     status, _, told = convert(SEED, awks=["gawk --lint"])
-    assert status == 0 and [line for line in told.splitlines() if "(FILENAME=" not in line] == []  # those are of the run
+    assert status == 0
+    assert not [line for line in told.splitlines() if "(FILENAME=" not in line]  # the others are of the run
 
 
 def test_porter_finds_nothing_wrong_with_it(tmp_path):
@@ -375,7 +382,8 @@ def test_porter_finds_nothing_wrong_with_it(tmp_path):
     text = SEED.replace("/home/user/.kube/staging-config", "./config").replace("/home/user/.kube", str(tmp_path))
     _, ini, _ = convert(text.replace("web", "default").replace("frontend", "api-gateway"))
     (tmp_path / "porter.ini").write_text(ini + "[end]\n")
-    done = subprocess.run([PORTER], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+    done = subprocess.run([PORTER], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=LIMIT)
     end = ini.count("\n") + 1
     assert done.stderr.splitlines()[0] == f"Error: unknown section [end] (porter.ini:{end})"
     assert done.stderr.count("Error:") == 1
