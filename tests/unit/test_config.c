@@ -32,17 +32,22 @@ static char *read_file(const char *path)
 	return text;
 }
 
-static char *load_path(struct config *c, const char *path)
+static char *load_picked(struct config *c, const char *path, const struct config_pick *pick)
 {
 	struct buf errors = {0};
 	*c = (struct config){0};
-	bool good = config_load(c, path, NULL, &errors);
+	bool good = config_load(c, path, pick, &errors);
 	char *text = mem_dup_n(buf_data(&errors), buf_len(&errors));
 	assert_int_equal(good, !*text);
 	if (!good)
 		assert_memory_equal(c, &(struct config){0}, sizeof *c);
 	buf_free(&errors);
 	return text;
+}
+
+static char *load_path(struct config *c, const char *path)
+{
+	return load_picked(c, path, NULL);
 }
 
 static char *load(struct config *c, const char *text)
@@ -150,6 +155,7 @@ static void has_defaults(void **state)
 	check_settings(&c, 10000, 5000, 10000);
 	assert_int_equal(c.settings.tunnels, 4);
 	assert_string_equal(c.log, "porter.log");
+	assert_false(c.log_is_set);
 	assert_null(c.clusters[0].kubeconfig);
 	assert_null(c.clusters[0].context);
 	assert_int_equal(c.clusters[0].line, 1);
@@ -179,6 +185,7 @@ static void takes_every_setting(void **state)
 	check_settings(&c, 10, 0, 5400000);
 	assert_int_equal(c.settings.tunnels, 64);
 	assert_string_equal(c.log, "");
+	assert_true(c.log_is_set);
 	assert_string_equal(c.clusters[0].context, "team#1;eu: x");
 	assert_string_equal(c.forwards[0].target.name, "api.x-1");
 	assert_int_equal(c.clusters[0].transport, TRANSPORT_V4);
@@ -369,6 +376,49 @@ static const char *const Refused[][2] = {
 		"local_port in [forward b] must be a number from 1 to 65535, not '70000' "
 		"(porter.ini:14)\n"},
 
+	/* templates: a wrong value is told once, what is missing by who takes it */
+	{PROD "[template t]\ncluster=prd\nnamespace=X\ntype=pods\nremote_port=0\nprobe=x\n"
+	      "[forward a]\ntemplate=t\nservice=a\nlocal_port=1\n"
+	      "[forward b]\ntemplate=t\nservice=b\nlocal_port=2\n",
+		"unknown cluster 'prd' in [template t] (porter.ini:3)\n  did you mean 'prod'?\n"
+		"namespace in [template t] must be lower-case letters, digits and '-', 63 at most, "
+		"not 'X' (porter.ini:4)\n"
+		"type in [template t] must be " TYPES ", not 'pods' (porter.ini:5)\n"
+		"remote_port in [template t] must be a number from 1 to 65535, or a port's name, "
+		"not '0' (porter.ini:6)\n"
+		"probe in [template t] must be " PROBES ", not 'x' (porter.ini:7)\n"},
+	{PROD FORWARD("a", "prod", "api", "1") "[template t]\nlocal_port=0\n",
+		"local_port in [template t] must be a number from 1 to 65535, not '0' "
+		"(porter.ini:10)\n"},
+	{PROD "[template t]\ncluster=prod\nnamespace=x\n[forward a]\ntemplate=t\ntype=pod\n"
+	      "remote_port=1\nservice=\n",
+		"missing key 'local_port' in [forward a] (porter.ini:5)\n"
+		"missing key 'service' in [forward a] (porter.ini:9)\n"},
+	{PROD "[template web]\n[forward a]\ntemplate=wep\n",
+		"unknown template 'wep' in [forward a] (porter.ini:4)\n  did you mean 'web'?\n"},
+	{PROD "[forward a]\ntemplate=web\nlocal_port=0\n",
+		"unknown template 'web' in [forward a] (porter.ini:3)\n"
+		"  templates have sections of their own: [template NAME]\n"
+		"local_port in [forward a] must be a number from 1 to 65535, not '0' "
+		"(porter.ini:4)\n"},
+	{PROD FORWARD("a", "prod", "api", "1") "[template t]\ntemplate=u\n[template u]\n",
+		"[template t] cannot have a template itself (porter.ini:10)\n"},
+	{PROD "[template t]\nservice api\ntpye=pod\n[forward a]\ntemplate=t\ncluster=prod\n"
+	      "namespace=x\nlocal_port=1\nremote_port=1\n",
+		"the line is neither a [section] nor 'key = value' (porter.ini:3)\n"
+		"unknown key 'tpye' in [template t] (porter.ini:4)\n  did you mean 'type'?\n"},
+	{PROD "[template t]\ncluster=prod\nnamespace=x\ntype=pod\nremote_port=1\nlocal_port=5\n"
+	      "[forward a]\nservice=a\ntemplate=t\n[forward b]\nservice=b\ntemplate=t\n",
+		"local port 5 is used by both 'prod/a' and 'prod/b' (porter.ini:11)\n"},
+	{"[template t]\n", "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
+
+	/* what is wrong in one section may be needed in another */
+	{PROD FORWARD("a", "prd", "api", "1") FORWARD("b", "prod", "Web", "1"),
+		"unknown cluster 'prd' in [forward a] (porter.ini:3)\n  did you mean 'prod'?\n"
+		"service in [forward b] must be lower-case letters, digits, '-' and '.', 253 at "
+		"most, not 'Web' (porter.ini:12)\n"
+		"local port 1 is used by both '?/api' and 'prod/?' (porter.ini:14)\n"},
+
 	/* files */
 	{"[cluster production]\nkubeconfig=/nowhere/config\n" FORWARD(
 		 "a", "production", "api", "8080"),
@@ -392,7 +442,7 @@ static void says_what_is_wrong_and_where(void **state)
 	}
 }
 
-static void tells_five_mistakes_in_the_order_of_their_lines(void **state)
+static void tells_every_mistake_in_the_order_of_the_lines(void **state)
 {
 	(void)state;
 	check_errors("[forward api]\ncluster = prod\nnamespace = default\nservice = api\n"
@@ -408,61 +458,248 @@ static void tells_five_mistakes_in_the_order_of_their_lines(void **state)
 		"a [section] ends with ']', and nothing but a comment follows (porter.ini:11)\n");
 }
 
-static bool is_good_name(const char *key, const char *name)
+#define TEMPLATE                                                                                   \
+	"[template t]\ncluster=prod\nnamespace=x\ntype=selector\nservice=app=web\n"                \
+	"remote_port=http\nprobe=tcp\nprofile=dev\nlocal_address=::1\n"
+
+static void fills_in_from_a_template(void **state)
 {
-	char text[1024];
-	bool service = !strcmp(key, "service");
 	struct config c;
-	snprintf(text, sizeof text,
-		PROD "[forward a]\ncluster=prod\nnamespace=%s\nservice=%s\ntype=pod\n"
-		     "local_port=1\nremote_port=1\n",
-		service ? "x" : name, service ? name : "x");
-	char *told = load(&c, text);
-	bool good = !*told;
+	(void)state;
+	char *told =
+		load(&c, "[forward a]\ntemplate=t\nlocal_port=1\nprobe=\n"
+			 "[forward b]\ntemplate=t\nlocal_port=2\nprobe=none\ntype=pod\nservice=b\n"
+			 "remote_port=80\nprofile=prod, x\nnamespace=y\n"
+			 "local_address=localhost\n" PROD TEMPLATE "[template unused]\n");
+	assert_string_equal(told, "");
 	free(told);
+	assert_int_equal(c.forward_count, 2);
+	const struct config_forward *a = &c.forwards[0], *b = &c.forwards[1];
+	assert_string_equal(a->name, "a");
+	assert_string_equal(a->target.namespace, "x");
+	assert_int_equal(a->target.type, K8S_SELECTOR);
+	assert_string_equal(a->target.name, "app=web");
+	assert_string_equal(a->target.port_name, "http");
+	assert_int_equal(a->target.port, 0);
+	assert_int_equal(a->probe.kind, PROBE_TCP); /* a key without a value is none */
+	assert_string_equal(a->profiles[0], "dev");
+	assert_string_equal(a->local_address, "::1");
+	assert_int_equal(a->line, 1);
+	assert_int_equal(a->port_line, 3);
+	assert_string_equal(b->target.namespace, "y");
+	assert_int_equal(b->target.type, K8S_POD);
+	assert_string_equal(b->target.name, "b");
+	assert_int_equal(b->target.port, 80);
+	assert_null(b->target.port_name);
+	assert_int_equal(b->probe.kind, PROBE_NONE);
+	assert_string_equal(b->profiles[0], "prod");
+	assert_string_equal(b->profiles[1], "x");
+	assert_null(b->profiles[2]);
+	assert_string_equal(b->local_address, "127.0.0.1");
+	assert_false(b->address_is_set);
 	config_free(&c);
-	return good;
 }
 
-static void takes_the_names_that_kubernetes_takes(void **state)
+static void knows_every_type(void **state)
 {
-	static const struct {
-		const char *name;
-		bool label, subdomain;
-	} Cases[] = {
-		{"a", true, true},
-		{"0", true, true},
-		{"a-1", true, true},
-		{"a.b-c.1", false, true},
-		{"-a", false, false},
-		{"a-", false, false},
-		{"a.-b", false, false},
-		{".a", false, false},
-		{"a.", false, false},
-		{"a..b", false, false},
-		{"A", false, false},
-		{"a_b", false, false},
-		{"a/b", false, false},
-		{"a%2f", false, false},
-		{"a?b", false, false},
-		{"a b", false, false},
-		{"\xc3\xa4", false, false},
-	};
+	static const char *const Types[] = {[K8S_SERVICE] = "service",
+		[K8S_POD] = "pod",
+		[K8S_DEPLOYMENT] = "deployment",
+		[K8S_STATEFULSET] = "statefulset",
+		[K8S_DAEMONSET] = "daemonset",
+		[K8S_SELECTOR] = "selector"};
 	(void)state;
-	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
-		assert_int_equal(is_good_name("namespace", Cases[i].name), Cases[i].label);
-		assert_int_equal(is_good_name("service", Cases[i].name), Cases[i].subdomain);
+	for (size_t i = 0; i < sizeof Types / sizeof *Types; i++) {
+		struct config c;
+		char text[512];
+		snprintf(text, sizeof text,
+			PROD "[forward a]\ncluster=prod\nnamespace=x\nservice=web\ntype=%s\n"
+			     "local_port=1\nremote_port=1\n",
+			Types[i]);
+		free(load(&c, text));
+		assert_int_equal(c.forward_count, 1);
+		assert_int_equal(c.forwards[0].target.type, i);
+		config_free(&c);
 	}
-	char name[300];
-	for (int n = 62; n <= 65; n++) {
-		snprintf(name, sizeof name, "%0*d", n, 7);
-		assert_int_equal(is_good_name("namespace", name), n <= 63);
-		assert_int_equal(is_good_name("service", name), n <= 63);
+}
+
+/* Each of two databases has its profile; the file's third forward has none. */
+static const char Profiles[] =
+	"[cluster east]\nkubeconfig=/nowhere/config\n"
+	"[cluster idle]\n[cluster west]\n" FORWARD(
+		"db-dev", "west", "db", "5432") "profile=dev\n" FORWARD("db-prod", "east", "db",
+		"5432") "profile=prod, oncall\n" FORWARD("web", "west", "web", "80");
+
+static void expect_picked(const struct config_pick *pick, const char *told, const char *first)
+{
+	struct config c;
+	write_file("porter.ini", Profiles);
+	char *text = load_picked(&c, "porter.ini", pick);
+	assert_string_equal(text, told);
+	free(text);
+	if (first)
+		assert_string_equal(c.forwards[0].name, first);
+	config_free(&c);
+}
+
+#define EAST "kubeconfig file not found for cluster 'east': /nowhere/config (porter.ini:2)\n"
+
+/* What is not picked is neither missed nor in the way. */
+static void judges_between_sections_what_is_picked(void **state)
+{
+	static const char *const Dev[] = {"dev", NULL}, *const OnCall[] = {"oncall", NULL};
+	static const char *const Both[] = {"db-dev", "db-prod", NULL}, *const Web[] = {"web", NULL};
+	(void)state;
+	expect_picked(NULL,
+		EAST "local port 5432 is used by both 'west/db' and 'east/db' "
+		     "(porter.ini:18)\n",
+		NULL);
+	expect_picked(&(struct config_pick){.profiles = Dev}, "", "db-dev");
+	expect_picked(&(struct config_pick){.names = Web}, "", "web");
+	expect_picked(&(struct config_pick){.names = Web, .profiles = Dev}, "", "db-dev");
+	expect_picked(&(struct config_pick){.profiles = OnCall}, EAST, NULL);
+	expect_picked(&(struct config_pick){.names = Both},
+		EAST "local port 5432 is used by both 'west/db' and 'east/db' (porter.ini:18)\n",
+		NULL);
+}
+
+static void drops_what_is_not_picked(void **state)
+{
+	static const char *const Web[] = {"web", NULL}, *const Typo[] = {"wep", NULL};
+	const struct config_pick pick = {.names = Web};
+	struct config c;
+	(void)state;
+	write_file("porter.ini", Profiles);
+	free(load_picked(&c, "porter.ini", &pick));
+	assert_int_equal(c.forward_count, 1);
+	assert_int_equal(c.cluster_count, 1);
+	assert_string_equal(c.clusters[0].name, "west");
+	assert_int_equal(c.forwards[0].cluster, 0);
+	config_free(&c);
+	expect_picked(&(struct config_pick){.names = Typo},
+		"no forward is called 'wep' (porter.ini)\n  did you mean 'web'?\n"
+		"  there are: db-dev, db-prod, web\n",
+		NULL);
+	/* the rest is checked all the same */
+	write_file("porter.ini", PROD "[forward a]\n" FORWARD("web", "prod", "web", "80"));
+	char *told = load_picked(&c, "porter.ini", &pick);
+	assert_non_null(strstr(told, "missing key 'type' in [forward a] (porter.ini:2)\n"));
+	free(told);
+}
+
+static void heeds_the_environment(void **state)
+{
+	struct config c;
+	(void)state;
+	const char *file = "[porter]\ncheck_interval=1s\nreconnect_delay=2s\n" PROD FORWARD(
+		"a", "prod", "api", "1");
+	setenv("PORTER_CHECK_INTERVAL", "10ms", 1);
+	setenv("PORTER_RECONNECT_DELAY", "", 1);
+	free(load(&c, file));
+	check_settings(&c, 10, 2000, 10000);
+	config_free(&c);
+	setenv("PORTER_CHECK_INTERVAL", "x", 1);
+	setenv("PORTER_RECONNECT_DELAY", "25h", 1);
+	check_errors(file,
+		"PORTER_CHECK_INTERVAL must be a duration from 10ms to 24h, not 'x' (environment)\n"
+		"PORTER_RECONNECT_DELAY must be a duration up to 24h, not '25h' (environment)\n");
+	struct problems p = {0};
+	setenv("PORTER_RECONNECT_DELAY", "7s", 1);
+	unsetenv("PORTER_CHECK_INTERVAL");
+	c = (struct config){0};
+	config_defaults(&c, &p);
+	check_settings(&c, 10000, 7000, 10000);
+	assert_int_equal(c.settings.tunnels, 4);
+	assert_int_equal(p.count, 0);
+	assert_null(c.path);
+	config_free(&c);
+	unsetenv("PORTER_RECONNECT_DELAY");
+}
+
+static void names_the_way_from_yaml(void **state)
+{
+	struct config c;
+	(void)state;
+	write_file("config.yaml", "");
+	char *told = load_path(&c, "config.yaml");
+	assert_string_equal(told,
+		"config.yaml is YAML: ./yaml2ini config.yaml > porter.ini makes a "
+		"porter.ini of it\n");
+	free(told);
+	write_file("config.yaml", "; ours\n" PROD FORWARD("a", "prod", "api", "1"));
+	told = load_path(&c, "config.yaml");
+	assert_string_equal(told, "");
+	free(told);
+	config_free(&c);
+}
+
+/* The last one in a file of one cluster, with these lines more. */
+static void load_one(struct config *c, const char *cluster, const char *forward)
+{
+	char text[1024];
+	snprintf(text, sizeof text,
+		"[cluster prod]\n%s[template t]\ncluster=prod\nnamespace=x\ntype=pod\n"
+		"service=a\nremote_port=80\nlocal_port=80\nprobe=exec a b\n"
+		"[forward a]\ntemplate=t\n%s",
+		cluster, forward);
+	char *told = load(c, text);
+	assert_string_equal(told, "");
+	free(told);
+}
+
+static void knows_what_would_be_the_same(void **state)
+{
+	static const char *const Clusters[] = {
+		"context=x\n", "transport=spdy\n", "kubeconfig=~/.kube/config\n"};
+	static const char *const Forwards[] = {"namespace=y\n", "type=deployment\n", "service=b\n",
+		"remote_port=81\n", "remote_port=http\n", "local_port=81\n",
+		"local_address=127.0.0.1\n", "local_address=::1\n", "probe=none\n", "probe=tcp\n",
+		"probe=http /\n", "probe=exec a\n", "probe=exec a b c\n", "probe=exec a c\n"};
+	struct config a, b;
+	(void)state;
+	load_one(&a, "", "");
+	load_one(&b, "\n\n", "\nprofile=dev\nprobe=exec 'a' b\nlocal_address=localhost\n");
+	assert_true(config_same_cluster(&a.clusters[0], &b.clusters[0]));
+	assert_true(config_same_forward(&a.forwards[0], &b.forwards[0]));
+	b.forwards[0].cluster = 7;
+	assert_true(config_same_forward(&a.forwards[0], &b.forwards[0]));
+	*b.forwards[0].name = 'b';
+	assert_false(config_same_forward(&a.forwards[0], &b.forwards[0]));
+	*b.clusters[0].name = 'b';
+	assert_false(config_same_cluster(&a.clusters[0], &b.clusters[0]));
+	config_free(&b);
+	for (size_t i = 0; i < sizeof Clusters / sizeof *Clusters; i++) {
+		load_one(&b, Clusters[i], "");
+		assert_false(config_same_cluster(&a.clusters[0], &b.clusters[0]));
+		assert_false(config_same_cluster(&b.clusters[0], &a.clusters[0]));
+		config_free(&b);
 	}
-	for (int n = 252; n <= 255; n++) {
-		snprintf(name, sizeof name, "%063d.%063d.%063d.%0*d", 1, 2, 3, n - 192, 4);
-		assert_int_equal(is_good_name("service", name), n <= 253);
+	for (size_t i = 0; i < sizeof Forwards / sizeof *Forwards; i++) {
+		load_one(&b, "", Forwards[i]);
+		if (config_same_forward(&a.forwards[0], &b.forwards[0]) ||
+			config_same_forward(&b.forwards[0], &a.forwards[0]))
+			fail_msg("as good as the same: %s", Forwards[i]);
+		config_free(&b);
 	}
+	config_free(&a);
+}
+
+static void lets_its_entries_be_moved_out(void **state)
+{
+	struct config c;
+	(void)state;
+	load_one(&c, "context=x\n", "profile=a, b\nremote_port=http\n");
+	struct config_forward f = c.forwards[0];
+	struct config_cluster k = c.clusters[0];
+	c.forwards[0] = (struct config_forward){0};
+	c.clusters[0] = (struct config_cluster){0};
+	config_free(&c);
+	assert_string_equal(f.profiles[1], "b");
+	assert_string_equal(k.context, "x");
+	config_forward_free(&f);
+	config_cluster_free(&k);
+	assert_memory_equal(&f, &(struct config_forward){0}, sizeof f);
+	assert_memory_equal(&k, &(struct config_cluster){0}, sizeof k);
 }
 
 static void stops_after_fifty(void **state)
@@ -517,6 +754,8 @@ static int set_up(void **state)
 		mkdir("sub", 0700) || mkdir(".kube", 0700))
 		return -1;
 	setenv("HOME", Folder, 1);
+	unsetenv("PORTER_CHECK_INTERVAL");
+	unsetenv("PORTER_RECONNECT_DELAY");
 	write_file(".kube/config", "");
 	write_file(".kube/staging-config", "");
 	return 0;
@@ -525,7 +764,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	static const char *const Files[] = {"porter.ini", "sub/porter.ini", "sub/kube",
-		"a\x1b[2J.ini", ".kube/config", ".kube/staging-config"};
+		"a\x1b[2J.ini", "config.yaml", ".kube/config", ".kube/staging-config"};
 	(void)state;
 	for (size_t i = 0; i < sizeof Files / sizeof *Files; i++)
 		unlink(Files[i]);
@@ -541,8 +780,15 @@ int main(void)
 		cmocka_unit_test(takes_every_setting),
 		cmocka_unit_test(takes_paths_from_the_file_s_folder),
 		cmocka_unit_test(says_what_is_wrong_and_where),
-		cmocka_unit_test(tells_five_mistakes_in_the_order_of_their_lines),
-		cmocka_unit_test(takes_the_names_that_kubernetes_takes),
+		cmocka_unit_test(tells_every_mistake_in_the_order_of_the_lines),
+		cmocka_unit_test(fills_in_from_a_template),
+		cmocka_unit_test(knows_every_type),
+		cmocka_unit_test(judges_between_sections_what_is_picked),
+		cmocka_unit_test(drops_what_is_not_picked),
+		cmocka_unit_test(heeds_the_environment),
+		cmocka_unit_test(names_the_way_from_yaml),
+		cmocka_unit_test(knows_what_would_be_the_same),
+		cmocka_unit_test(lets_its_entries_be_moved_out),
 		cmocka_unit_test(stops_after_fifty),
 		cmocka_unit_test(says_why_a_file_cannot_be_read),
 		cmocka_unit_test(shows_no_control_characters),
