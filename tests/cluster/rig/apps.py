@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from .waiting import LIMIT
+from .waiting import LIMIT, until
 
 
 def connect(port):
@@ -169,25 +169,29 @@ class Steady:
 
 
 class Flow:
-    """An echo that goes on and on: what it has sent comes back, byte for byte."""
+    """An echo that goes on and on: what it has sent comes back, byte for byte.  pause: seconds between two blocks."""
 
-    BLOCK = 1 << 16
-
-    def __init__(self, s):
-        self.socket, self.over = s, threading.Event()
+    def __init__(self, s, block=1 << 16, pause=0):
+        self.socket, self.over, self.block, self.pause = s, threading.Event(), block, pause
         self.bytes, self.failed = 0, None
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
     def run(self):
         try:
-            while not self.over.is_set():
-                block = stream(self.BLOCK, f"block at {self.bytes}")
+            while not self.over.wait(self.pause):
+                block = stream(self.block, f"block at {self.bytes}")
                 if echo_on(self.socket, block) != block:
                     raise ValueError("wrong bytes")
                 self.bytes += len(block)
         except (OSError, EOFError, ValueError) as e:
             self.failed = e
+
+    def goes_on(self):
+        """Waits for blocks that were sent from now on."""
+        wanted = self.bytes + 2 * self.block
+        until(lambda: self.failed or self.bytes >= wanted, "the flow goes on")
+        assert not self.failed, f"after {self.bytes} bytes: {self.failed!r}"
 
     def end(self):
         """How many bytes came back; fails if any was wrong, or it was cut."""

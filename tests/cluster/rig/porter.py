@@ -17,7 +17,7 @@ class Porter:
 
     def __init__(self, folder, **settings):
         self.folder, self.process, self.lines = folder, None, []
-        self.log_file = folder / "porter.log"
+        self.config, self.log_file = folder / "porter.ini", folder / "porter.log"
         self.sections = [("porter", {"check_interval": "2s", "reconnect_delay": "1s", **settings})]
         self.forwards = 0
 
@@ -37,17 +37,35 @@ class Porter:
         return "\n".join(f"[{title}]\n" + "".join(f"{key} = {value}\n" for key, value in fields.items())
                          for title, fields in self.sections)
 
-    def start(self, command=None, by=()):
-        """Returns at once; command: how to call it, if not as usual; by: what calls it."""
-        config = self.folder / "porter.ini"
-        config.write_text(self.ini())
-        command = [*by, *(command or [BINARY, "-config", config, "-headless", "-log", self.log_file])]
-        self.process = subprocess.Popen([str(c) for c in command], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        errors="replace", preexec_fn=die_with_parent)
-        self.reader = threading.Thread(target=lambda: self.lines.extend(iter(self.process.stdout.readline, "")))
+    def section(self, title):
+        """Its keys, to be changed before start() or reload()."""
+        return dict(self.sections)[title]
+
+    def drop(self, *titles):
+        self.sections = [section for section in self.sections if section[0] not in titles]
+
+    def start(self, command=None, by=(), options=(), **how):
+        """Returns at once; command: how to call it, if not as usual, with those options; by: what calls it;
+        how: as Popen has it.  Its lines are read unless its stdout goes elsewhere."""
+        self.config.write_text(self.ini())
+        command = command or [BINARY, "-config", self.config, "-headless", "-log", self.log_file, *options]
+        how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | how
+        self.process = subprocess.Popen([str(c) for c in (*by, *command)], cwd=self.folder, text=True,
+                                        errors="replace", preexec_fn=die_with_parent, **how)
+        self.reader = threading.Thread(target=self.read)
         self.reader.start()
         return self
+
+    def read(self):
+        if self.process.stdout:
+            self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    def reload(self):
+        """Has it read its configuration as that is now; returns the first line that it logs of it."""
+        before = len(self.logged(" reloaded "))
+        self.config.write_text(self.ini())
+        self.process.send_signal(signal.SIGHUP)
+        return self.until(lambda: self.logged(" reloaded ")[before:], "the configuration is read again")[0]
 
     def log(self):
         """The log file's lines so far."""
