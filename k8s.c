@@ -326,6 +326,7 @@ void k8s_set_interval(struct k8s_target *t, int64_t ms)
 	t->interval_ms = ms;
 	if (timer_is_set(&t->timer))
 		timer_about(&t->timer, ms);
+	watch_set_interval(&t->watcher, ms);
 }
 
 void k8s_unfollow(struct k8s_target *t)

@@ -411,6 +411,16 @@ void watch_join(struct watcher *one, struct cluster *c, const char *path, int64_
 		tell_soon(w);
 }
 
+void watch_set_interval(struct watcher *one, int64_t interval_ms)
+{
+	struct watch *w = one->watch;
+	if (!w || w->interval_ms == interval_ms)
+		return;
+	w->interval_ms = interval_ms;
+	if (w->polls && !w->err.kind && timer_is_set(&w->timer))
+		timer_about(&w->timer, interval_ms);
+}
+
 void watch_leave(struct watcher *one)
 {
 	struct watch *w = one->watch;

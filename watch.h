@@ -38,6 +38,10 @@ struct watcher {
  * lists where there is no right to watch. */
 void watch_join(struct watcher *w, struct cluster *c, const char *path, int64_t interval_ms,
 	void (*on)(struct watcher *w));
+
+/* Another interval lies between lists from now on, for all who have joined.  Harmless if
+ * it has joined none. */
+void watch_set_interval(struct watcher *w, int64_t interval_ms);
 void watch_leave(struct watcher *w); /* allowed in `on`; harmless if it has joined none */
 
 const char *watch_path(const struct watcher *w); /* NULL: it has joined none */

@@ -190,7 +190,7 @@ def test_without_options_it_looks_where_kubectl_does(namespace, new_porter, clus
 @pytest.mark.parametrize("words, status, said", [
     (["svc/web"], 3, "Error: svc/web: which port? as in: svc/web 8080:80\n"),
     (["-n", "shop"], 2, "Error: -context, -n and -kubeconfig are for use without a file\n"),
-    (["srv/web", "8080:80"], 3, "Error: unknown type 'srv' in 'srv/web'\n  did you mean 'svc'?\n"),
+    (["srv/web", "8080:80"], 3, "Error: unknown type 'srv' in 'srv/web'\n  there are svc, pod, deploy, sts and ds\n"),
     (["svc/web", "8080:70000"], 3, "Error: the remote port in '8080:70000' must be a number from 1 to 65535, or a"),
     (["svc/web", "x:80"], 3, "Error: the local port in 'x:80' must be a number from 1 to 65535, or nothing"),
     (["svc/Web", "80"], 3, "Error: the name in 'svc/Web' must be lower-case letters"),

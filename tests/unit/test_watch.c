@@ -504,6 +504,20 @@ static void polls_where_it_may_not_watch_and_tries_again_at_times(void **state)
 	assert_non_null(strstr(asked(), "list|watch 3|"));
 }
 
+static void polls_go_by_an_interval_that_has_changed(void **state)
+{
+	(void)state;
+	PLAY(LIST("1", ""), REFUSED("403"), LIST("2", POD("a", "u", "1", "True")), LIST("3", ""));
+	join(&A, Path);
+	wait_asked("list|watch 1|");
+	watch_set_interval(&A.w, 10 * INTERVAL_MS);
+	assert_true(pause_ms() >= 9 * INTERVAL_MS);
+	wait_known(&A, "a:u+");
+	watch_set_interval(&A.w, INTERVAL_MS);
+	assert_true(pause_ms() < 2 * INTERVAL_MS);
+	wait_known(&A, "");
+}
+
 static void a_list_that_cannot_be_watched_from_is_asked_for_again(void **state)
 {
 	(void)state;
@@ -1031,6 +1045,7 @@ int main(void)
 		BETWEEN(a_watch_that_nothing_ends_dies_in_time),
 		BETWEEN(is_not_given_up_for_one_refusal_where_it_was_taken_before),
 		BETWEEN(polls_where_it_may_not_watch_and_tries_again_at_times),
+		BETWEEN(polls_go_by_an_interval_that_has_changed),
 		BETWEEN(a_list_that_cannot_be_watched_from_is_asked_for_again),
 		BETWEEN(waits_longer_after_each_failure_up_to_a_limit),
 		BETWEEN(counts_failures_anew_after_a_list_that_is_all_there_is),
