@@ -6,6 +6,7 @@ cluster   starts clusters (etcd, kube-apiserver, node), and finds them again
 kube      namespaces, pods, services, deployments through the API
 apps      clients of the servers that run in each pod
 porter    the program under test
+started   programs as cron, systemd or a terminal has them, with what they leave behind
 probe     port-forwards by hand, without it
 fixtures  for conftest.py
 relay     carries connections to an API server, breaks them, reads along

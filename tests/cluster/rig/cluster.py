@@ -251,9 +251,9 @@ def bind(api, user):
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]})
 
 
-_libc = ctypes.CDLL(None)
+prctl = ctypes.CDLL(None).prctl
 
 
 def die_with_parent():
     PR_SET_PDEATHSIG = 1
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -4,6 +4,7 @@ import pytest
 
 from .kube import Namespace
 from .porter import BINARY, Porter
+from .started import Starter
 
 
 @pytest.fixture
@@ -40,6 +41,16 @@ def new_porter(request, tmp_path):
     for porter in request.node.porters:
         if porter.process:
             porter.kill() if failed else porter.stop()
+
+
+@pytest.fixture
+def starter(tmp_path):
+    """A Starter; all that it has started ends with the test, and what is left of that."""
+    starter = Starter(tmp_path)
+    yield starter
+    starter.end()
+    for one in starter.started:  # shown where the test has failed
+        print(one.process.args, one.process.returncode, one.out(), one.err(), sep="\n")
 
 
 @pytest.hookimpl(hookwrapper=True)

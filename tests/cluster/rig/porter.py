@@ -44,10 +44,15 @@ class Porter:
     def drop(self, *titles):
         self.sections = [section for section in self.sections if section[0] not in titles]
 
+    def write(self):
+        """Writes its configuration; returns where."""
+        self.config.write_text(self.ini())
+        return self.config
+
     def start(self, command=None, by=(), options=(), **how):
         """Returns at once; command: how to call it, if not as usual, with those options; by: what calls it;
         how: as Popen has it.  Its lines are read unless its stdout goes elsewhere."""
-        self.config.write_text(self.ini())
+        self.write()
         command = command or [BINARY, "-config", self.config, "-headless", "-log", self.log_file, *options]
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | how
         self.process = subprocess.Popen([str(c) for c in (*by, *command)], cwd=self.folder, text=True,
