@@ -68,7 +68,7 @@ class Porter:
     def reload(self):
         """Has it read its configuration as that is now; returns the first line that it logs of it."""
         before = len(self.logged(" reloaded "))
-        self.config.write_text(self.ini())
+        self.write()
         self.process.send_signal(signal.SIGHUP)
         return self.until(lambda: self.logged(" reloaded ")[before:], "the configuration is read again")[0]
 
