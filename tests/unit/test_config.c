@@ -663,8 +663,11 @@ static void knows_what_would_be_the_same(void **state)
 	assert_true(config_same_forward(&a.forwards[0], &b.forwards[0]));
 	b.forwards[0].cluster = 7;
 	assert_true(config_same_forward(&a.forwards[0], &b.forwards[0]));
-	*b.forwards[0].name = 'b';
+	*b.forwards[0].name = 'b'; /* it is shown by its service, unless it is a selector */
+	assert_true(config_same_forward(&a.forwards[0], &b.forwards[0]));
+	a.forwards[0].target.type = b.forwards[0].target.type = K8S_SELECTOR;
 	assert_false(config_same_forward(&a.forwards[0], &b.forwards[0]));
+	a.forwards[0].target.type = K8S_POD;
 	*b.clusters[0].name = 'b';
 	assert_false(config_same_cluster(&a.clusters[0], &b.clusters[0]));
 	config_free(&b);
