@@ -155,6 +155,17 @@ static void is_asked_as_kubectl_is(void **state)
 	assert_string_equal(c.forwards[0].target.namespace, "default");
 	config_free(&c);
 
+	make_as(&c,
+		(struct adhoc){.kubeconfig = File,
+			.context = "a\x1b"
+				   "b"},
+		"svc/api 80", &told);
+	free(told);
+	assert_string_equal(c.clusters[0].name, "a?b"); /* shown */
+	assert_string_equal(c.clusters[0].context, "a\x1b"
+						   "b");
+	config_free(&c);
+
 	make_as(&c, (struct adhoc){.kubeconfig = File, .namespace = "other"}, "svc/api 80", &told);
 	free(told);
 	assert_string_equal(c.forwards[0].target.namespace, "other");
@@ -264,7 +275,8 @@ static int write_kubeconfig(void **state)
 	static const char Text[] =
 		"{current-context: kind, clusters: [{name: c, cluster: {server: 'http://h'}}],\n"
 		"contexts: [{name: kind, context: {cluster: c, namespace: shop}},\n"
-		"{name: plain, context: {cluster: c}}]}\n";
+		"{name: plain, context: {cluster: c}}, {name: \"a\\eb\", context: {cluster: "
+		"c}}]}\n";
 	int fd = mkstemp(File);
 	(void)state;
 	unsetenv("PORTER_CHECK_INTERVAL");

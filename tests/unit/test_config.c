@@ -410,6 +410,10 @@ static const char *const Refused[][2] = {
 	{PROD "[template t]\ncluster=prod\nnamespace=x\ntype=pod\nremote_port=1\nlocal_port=5\n"
 	      "[forward a]\nservice=a\ntemplate=t\n[forward b]\nservice=b\ntemplate=t\n",
 		"local port 5 is used by both 'prod/a' and 'prod/b' (porter.ini:11)\n"},
+	{PROD "[template t]\ncluster=prod\nnamespace=x\ntype=pod\nremote_port=1\n"
+	      "[forward a]\nservice=app=web\ntemplate=t\nlocal_port=1\n",
+		"service in [forward a] must be lower-case letters, digits, '-' and '.', 253 at "
+		"most, not 'app=web' (porter.ini:8)\n"},
 	{"[template t]\n", "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
 
 	/* what is wrong in one section may be needed in another */
@@ -684,6 +688,12 @@ static void knows_what_would_be_the_same(void **state)
 			fail_msg("as good as the same: %s", Forwards[i]);
 		config_free(&b);
 	}
+	free(a.forwards[0].target.port_name);
+	a.forwards[0].target.port_name = mem_dup("http");
+	a.forwards[0].target.port = 0;
+	load_one(&b, "", "remote_port=grpc\n");
+	assert_false(config_same_forward(&a.forwards[0], &b.forwards[0]));
+	config_free(&b);
 	config_free(&a);
 }
 

@@ -110,10 +110,10 @@ static void say_what_they_must_be(void **state)
 			"  a comment behind a value begins with ';'\n");
 	assert_false(keys_read(&(struct field){.key = &Keys[KEYS_PORTER].keys[KEYS_HOLD],
 		.name = "PORTER_HOLD",
-		.text = "x",
+		.text = "1 # x",
 		.at = {"environment", 0},
 		.problems = &Problems}));
-	expect_problems("PORTER_HOLD must be a duration up to 24h, not 'x' (environment)\n");
+	expect_problems("PORTER_HOLD must be a duration up to 24h, not '1 # x' (environment)\n");
 }
 
 static void leave_a_member_as_it_is_when_refused(void **state)
