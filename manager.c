@@ -176,7 +176,7 @@ static struct member *make_member(
 					 .lent_count = p->lent_count},
 		&e);
 	if (!m->forward)
-		fail(p, EXIT_PORT, m->own.line, e.text);
+		fail(p, EXIT_PORT, m->own.port_line, e.text);
 	return m;
 }
 
@@ -247,6 +247,7 @@ static void rename_kept(struct config *c, struct set *after)
 		char *name = own->name;
 		own->cluster = now->cluster;
 		own->line = now->line;
+		own->port_line = now->port_line;
 		if (now->name) {
 			own->name = now->name;
 			now->name = name;

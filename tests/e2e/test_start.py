@@ -91,7 +91,7 @@ def test_a_taken_port_is_named_and_nothing_is_started(tmp_path, taken):
     status, out, err = run(tmp_path, "-headless")
     assert (status, out) == (4, "")
     assert err == (f"Error: cannot listen on 127.0.0.1:{taken} for 'prod/api': another process uses it; "
-                   "stop that, or change local_port (porter.ini:3)\n")
+                   "stop that, or change local_port (porter.ini:8)\n")
 
 
 def test_a_log_that_cannot_be_opened_is_an_error(tmp_path):

@@ -296,7 +296,7 @@ static void what_fails_changes_nothing(void **state)
 	assert_int_equal(apply_rows("x a 0 8080,z a 2 80,y b 3 81"), EXIT_PORT);
 	snprintf(words, sizeof words,
 		"cannot listen on 127.0.0.1:%u for 'b/s-y': another process uses it; stop that, "
-		"or change local_port (porter.ini:21)\n",
+		"or change local_port (porter.ini:27)\n",
 		Port[3]);
 	assert_string_equal(Errors, words);
 	put("one", "clusters: [");
