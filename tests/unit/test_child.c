@@ -449,6 +449,7 @@ static void stands_in_porters_place_if_attached(void **state)
 		&(struct rlimit){.rlim_cur = core.rlim_max, .rlim_max = core.rlim_max});
 	dup2(out[1], STDOUT_FILENO);
 	struct told t = run((struct child_spec){.argv = argv, .attached = true});
+	fcntl(out[0], F_SETFL, O_NONBLOCK); /* all there will be is there */
 	dup2(saved, STDOUT_FILENO);
 	setrlimit(RLIMIT_CORE, &core);
 	assert_true(read(out[0], text, sizeof text - 1) > 0);

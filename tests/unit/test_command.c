@@ -141,7 +141,7 @@ static void finds_programs_that_cannot_be_run(void **state)
 	assert_int_equal(check("/etc/passwd", Two, 2, &e), EXIT_COMMAND_NOT_RUN);
 	assert_int_equal(check("/etc", Two, 2, &e), EXIT_COMMAND_NOT_RUN);
 	assert_int_equal(check("/bin/sh", Two, 2, &e), 0);
-	setenv("PATH", "/nowhere:/etc", 1);
+	setenv("PATH", "/nowhere:/etc:/nowhere", 1);
 	assert_int_equal(check("sh", Two, 2, &e), EXIT_COMMAND_NOT_FOUND);
 	assert_int_equal(check("passwd", Two, 2, &e), EXIT_COMMAND_NOT_RUN);
 	setenv("PATH", "/etc:/nowhere::/bin", 1);
