@@ -12,7 +12,7 @@ import pytest
 
 from rig import apps
 from rig.porter import BINARY
-from rig.waiting import LIMIT, free_port, until
+from rig.waiting import LIMIT, until
 
 PAGE = "curl -sf localhost:$PORTER_API_PORT"
 NO_PODS = "no ready pod: service 'dead' has no pods"
@@ -116,13 +116,14 @@ def test_two_that_would_share_a_variable_are_refused(namespace, launch, porter):
         porter.forward("one", namespace.name, "dead", 80, name=name)
     status, out, err = launch("--", "touch", "ran").told()
     assert (status, out) == (125, "") and not (porter.folder / "ran").exists()
-    assert err == "Error: forwards 'a-b' and 'a.b' would both be PORTER_A_B_PORT to the command: one needs another name\n"
+    assert err == ("Error: forwards 'a-b' and 'a.b' would both be PORTER_A_B_PORT to the command: "
+                   "one needs another name\n")
 
 
 def test_without_a_file(namespace, app, cluster, starter, tmp_path):
     porter = starter.start(BINARY, "-kubeconfig", cluster.kubeconfig(), "-n", namespace.name, "svc/app", ":80",
                            "--", "sh", "-c", "curl -sf localhost:$PORTER_APP_PORT", cwd=tmp_path)
-    assert (porter.wait(), porter.out()) == (0, "app\n")
+    assert porter.told() == (0, "app\n", "")
     assert starter.left() == []
 
 
@@ -237,6 +238,31 @@ def test_wait_for_a_pod_that_comes_later_and_go_on(namespace, dead, launch, port
     assert apps.http_get(dead) == "dead"
     started.signal(signal.SIGTERM)
     assert started.wait() == 0 and started.err() == ""
+
+
+def test_wait_that_is_ended_early_is_no_success(dead, launch, porter):
+    started = launch("-headless", "-wait", "60s")
+    wait_logged(porter, started, NO_PODS)
+    started.signal(signal.SIGTERM)
+    assert started.wait() == 1
+
+
+# ---- the terminal goes ----
+
+def test_it_ends_with_its_terminal(app, launch, porter, starter):
+    started = launch(terminal=True)
+    wait_logged(porter, started, "forward active")
+    started.close()
+    assert started.wait() == 0 and porter.logged("stopping")
+    assert starter.left() == []
+
+
+def test_but_not_if_it_is_headless(app, launch, porter):
+    started = launch("-headless", terminal=True)
+    wait_logged(porter, started, "forward active")
+    started.close()
+    wait_logged(porter, started, "configuration reloaded")
+    assert apps.http_get(app) == "app"
 
 
 # ---- -detach ----
