@@ -1,7 +1,9 @@
-/* Tells when a file has become another one: written, replaced, or reached by another
- * symbolic link in its folder (as Kubernetes updates the files it mounts).
+/* Tells when a file has become another one: written, replaced, or reached by other
+ * symbolic links, be they the file itself or in its folder (as Kubernetes updates the
+ * files it mounts).
  *
- * By inotify(7) on the folder, so it costs nothing while nothing happens there.  Knows
+ * By inotify(7) on its folder and its target's, so it costs nothing while nothing happens
+ * there.  Knows
  * nothing of what is in the file.
  */
 #pragma once
@@ -10,14 +12,15 @@
 
 #include "loop.h"
 
-enum { FILEWATCH_SETTLE_MS = 200 }; /* without a further change, before it is told */
+enum { FILEWATCH_SETTLE_MS = 200 }; /* that it must stay as it is, before it is told */
 
 /* Embedded in its owner.  Starts as {0}, then filewatch_open(). */
 struct filewatch {
 	struct io io;
 	struct timer settle;
 	char *path;
-	struct stat seen; /* when it was last told, or opened */
+	struct stat seen;   /* when it was last told, or opened */
+	struct stat latest; /* by the last look */
 	void (*on)(struct filewatch *w);
 };
 

@@ -126,6 +126,38 @@ static void tells_of_another_way_to_it(void **state)
 	expect_one_more();
 }
 
+static void tells_what_becomes_of_a_link_s_target(void **state)
+{
+	(void)state;
+	filewatch_close(&W);
+	assert_int_equal(mkdir("old", 0700), 0);
+	put("old/porter.ini", "one");
+	assert_int_equal(remove("porter.ini"), 0);
+	assert_int_equal(symlink("old/porter.ini", "porter.ini"), 0);
+	assert_true(filewatch_open(&W, "porter.ini", on_change));
+	put("old/porter.ini", "two, and longer");
+	expect_one_more();
+}
+
+static struct timer Busy;
+
+static void write_other(struct timer *timer)
+{
+	put("other", "again");
+	timer_after(timer, FILEWATCH_SETTLE_MS / 4);
+}
+
+/* As porter's own log does. */
+static void is_not_put_off_by_others(void **state)
+{
+	(void)state;
+	Busy = (struct timer){.on = write_other};
+	timer_after(&Busy, 1);
+	put("porter.ini", "second, and longer");
+	expect_one_more();
+	timer_stop(&Busy);
+}
+
 static void says_that_there_is_no_such_folder(void **state)
 {
 	struct filewatch other;
@@ -142,6 +174,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tells_that_it_is_there_again, begin, end),
 		cmocka_unit_test_setup_teardown(does_not_tell_of_other_files, begin, end),
 		cmocka_unit_test_setup_teardown(tells_of_another_way_to_it, begin, end),
+		cmocka_unit_test_setup_teardown(tells_what_becomes_of_a_link_s_target, begin, end),
+		cmocka_unit_test_setup_teardown(is_not_put_off_by_others, begin, end),
 		cmocka_unit_test_setup_teardown(says_that_there_is_no_such_folder, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
