@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "loop.h"
 #include "mem.h"
+#include "pod.h"
 #include "text.h"
 #include "tunnel.h"
 
@@ -78,13 +79,16 @@ static void tell_ok(const struct one *o)
 		o->warning);
 }
 
+#define PODS "list and watch pods, get and create pods/portforward"
+
 static void tell_failed(const struct one *o)
 {
-	static const char *const Kind[] = {[K8S_SERVICE] = "service", [K8S_POD] = "pod"};
-	static const char *const Rights[] = {
-		[K8S_SERVICE] =
-			"get services, list and watch pods, get and create pods/portforward",
-		[K8S_POD] = "list and watch, or get, pods, get and create pods/portforward"};
+	static const char *const Rights[] = {[K8S_SERVICE] = "get services, " PODS,
+		[K8S_POD] = "list and watch, or get, pods, get and create pods/portforward",
+		[K8S_DEPLOYMENT] = "get deployments, " PODS,
+		[K8S_STATEFULSET] = "get statefulsets, " PODS,
+		[K8S_DAEMONSET] = "get daemonsets, " PODS,
+		[K8S_SELECTOR] = PODS};
 	const struct check *c = o->group->check;
 	const struct k8s_ref *ref = o->spec->ref;
 	say(c, "%s failed: %s", o->spec->name, o->err.text);
@@ -92,7 +96,7 @@ static void tell_failed(const struct one *o)
 		say(c, "  a forward takes these rights in namespace '%s': %s", ref->namespace,
 			Rights[ref->type]);
 	else if (o->err.kind == ERR_NOT_FOUND)
-		say(c, "  it was looked for as %s '%s' in namespace '%s'", Kind[ref->type],
+		say(c, "  it was looked for as %s '%s' in namespace '%s'", pod_type_name(ref->type),
 			ref->name, ref->namespace);
 }
 

@@ -88,6 +88,20 @@ def test_what_is_not_there(namespace, new_porter, cluster):
         "one/empty failed: no ready pod: service 'empty' has no pods"])
 
 
+def test_each_type_is_looked_for_as_what_it_is(namespace, new_porter, cluster):
+    types = "service", "pod", "deployment", "statefulset", "daemonset"
+    porter = new_porter()
+    porter.cluster("one", cluster.kubeconfig())
+    for type in types:
+        porter.forward("one", namespace.name, "app", 80, type=type)
+    porter.forward("one", namespace.name, "app=web", 80, type="selector", name="labelled")
+    assert check(porter) == (5, [
+        *(line for type in types for line in (
+            f"one/app failed: {type} not found",
+            f"  it was looked for as {type} 'app' in namespace '{namespace.name}'")),
+        "one/labelled failed: no ready pod: no pod matches 'app=web'"])
+
+
 @pytest.mark.parametrize("user, type, verb, what", [
     ("no-forward", "service", "create", "pods/portforward"), ("blind", "service", "get", "services"),
     ("poller", "service", "list", "pods")])
