@@ -19,7 +19,7 @@
 #include "loop.h"
 #include "mem.h"
 
-enum { CHUNK = 16384, NOT_RUN = 127, WAIT_STEP_MS = 10 };
+enum { CHUNK = 16384, NOT_RUN = 127 };
 
 /* The pipes: what it says, and the errno for which it could not be run. */
 enum { OUT, ERR, WHY, PIPES };
@@ -171,13 +171,6 @@ void child_signal(const struct child *c, int signo)
 {
 	if (c->pid && !c->death.si_pid)
 		kill(c->pid, signo);
-}
-
-bool child_wait(struct child *c, int64_t ms)
-{
-	for (; ms > 0 && !look_at(c); ms -= WAIT_STEP_MS)
-		poll(NULL, 0, WAIT_STEP_MS);
-	return look_at(c);
 }
 
 void child_kill(struct child *c)

@@ -57,10 +57,6 @@ struct child *child_start(
 /* Sends a signal to it alone; does nothing if it has ended. */
 void child_signal(const struct child *c, int signo);
 
-/* For the end of the process: sleeps, the loop with it, until it has ended, but not
- * longer than `ms`.  Returns whether it has. */
-bool child_wait(struct child *c, int64_t ms);
-
 /* Kills it and its group; `on` is not called any more.  It is reaped later. */
 void child_kill(struct child *c);
 

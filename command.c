@@ -201,14 +201,3 @@ void command_start(
 	free(ours);
 	free(env);
 }
-
-void command_end(void)
-{
-	if (!Command.child)
-		return;
-	child_signal(Command.child, SIGTERM);
-	child_signal(Command.child, SIGCONT); /* one that is stopped takes nothing else */
-	child_wait(Command.child, COMMAND_PATIENCE_MS);
-	child_kill(Command.child);
-	Command.child = NULL;
-}

@@ -44,9 +44,3 @@ int command_check(const struct command_spec *spec, struct err *e);
  * _NOT_FOUND, where stderr says why. */
 void command_start(
 	const struct command_spec *spec, void (*on)(void *owner, int status), void *owner);
-
-/* For ends of porter that do not wait for it: SIGTERM, SIGKILL if it is still there
- * after COMMAND_PATIENCE_MS.  `on` is not called any more; child_end_all() reaps
- * it.  Harmless when there is none. */
-enum { COMMAND_PATIENCE_MS = 5000 };
-void command_end(void);

@@ -241,7 +241,7 @@ static void has_the_signals_that_are_sent_to_porter(void **state)
 		expect_output(Said[i]);
 		assert_int_equal(Status, NONE);
 	}
-	command_end();
+	child_end_all();
 	assert_int_equal(Status, NONE);
 }
 
@@ -317,42 +317,6 @@ static void is_told_when_the_terminal_hangs_up(void **state)
 	assert_int_equal(status_of(porter), 7);
 }
 
-/* ---- the end of porter ---- */
-
-/* Whether the command comes to be so: WSTOPPED or WEXITED. */
-static bool comes_to_be(int what)
-{
-	siginfo_t info = {0};
-	for (int i = 0; i < PATIENCE_MS / 10 && !info.si_pid; i++) {
-		poll(NULL, 0, 10);
-		assert_int_equal(waitid(P_ALL, 0, &info, what | WNOHANG | WNOWAIT), 0);
-	}
-	return info.si_pid;
-}
-
-static void is_asked_to_end(void **state)
-{
-	(void)state;
-	start_shell("trap 'echo bye; exit 1' TERM; kill -STOP $$; while :; do sleep 0.02; done");
-	assert_true(comes_to_be(WSTOPPED));
-	command_end();
-	expect_output("bye\n");
-	child_end_all();
-	assert_int_equal(Status, NONE);
-	command_end(); /* harmless */
-}
-
-static void is_made_to_end(void **state)
-{
-	(void)state;
-	start_shell("trap '' TERM; echo on; while :; do sleep 0.02; done");
-	expect_output("on\n");
-	command_end();
-	assert_true(comes_to_be(WEXITED));
-	child_end_all();
-	assert_int_equal(Status, NONE);
-}
-
 static int set_up(void **state)
 {
 	(void)state;
@@ -386,8 +350,6 @@ int main(void)
 		TEST(dies_of_what_porter_is_told_to_die_of),
 		TEST(has_a_terminals_signals_once),
 		TEST(is_told_when_the_terminal_hangs_up),
-		TEST(is_asked_to_end),
-		TEST(is_made_to_end),
 	};
 	return cmocka_run_group_tests_name("command", tests, set_up, tear_down);
 }
