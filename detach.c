@@ -2,11 +2,13 @@
  * its end that there will be none. */
 #include "detach.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -65,6 +67,20 @@ bool detach_begin(int *status)
 	return true;
 }
 
+/* What porter was started with, a lock, say, is not to be held for good.  Ours are all
+ * closed by execve(2), and so known. */
+static void close_inherited(void)
+{
+	DIR *all = opendir("/proc/self/fd");
+	for (struct dirent *one; all && (one = readdir(all));) {
+		int fd = atoi(one->d_name);
+		if (fd > STDERR_FILENO && fcntl(fd, F_GETFD) == 0)
+			close(fd);
+	}
+	if (all)
+		closedir(all);
+}
+
 bool detach_ready(const char *text)
 {
 	if (Parent < 0)
@@ -76,6 +92,7 @@ bool detach_ready(const char *text)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
 	close(null);
+	close_inherited();
 	prctl(PR_SET_PDEATHSIG, 0);
 	bool told = send(Parent, text, strnlen(text, TEXT - 1) + 1, MSG_NOSIGNAL) >= 0;
 	close(Parent);

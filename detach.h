@@ -20,7 +20,8 @@
  * were closed are /dev/null for both. */
 bool detach_begin(int *status);
 
-/* In the child: it is up.  Moves stdin, stdout and stderr to /dev/null, then tells
+/* In the child: it is up.  Closes what porter was started with (a lock must not be held
+ * for good), moves stdin, stdout and stderr to /dev/null, then tells
  * the parent, which prints `text` as a line on its stdout and exits; from then on no
  * terminal's end reaches us.  Returns false, with errno set, if that was not possible
  * or there is no parent to tell any more: porter ends then.  Does nothing, and

@@ -110,7 +110,8 @@ static int wait_status(const struct run *r)
 static int serve(const struct run *r)
 {
 	char link[64] = "", byte, name[32];
-	if (!detach_ready("porter runs in the background"))
+	int given = dup(STDERR_FILENO); /* as by a shell: exec 9>lock */
+	if (!detach_ready("porter runs in the background") || fcntl(given, F_GETFD) >= 0)
 		return BROKEN;
 	dprintf(r->from[1], "%s", getsid(0) == getpid() ? "leader" : "member");
 	for (int fd = 0; fd < 3; fd++) {
