@@ -22,6 +22,7 @@ struct k8s_target {
 	void (*on)(void *owner);
 	void *owner;
 	struct timer timer;     /* until the next look */
+	bool wished;            /* by the server, not before */
 	struct task settle;     /* by what is known already */
 	struct watcher watcher; /* of the pods that are meant */
 	struct pod_distrust distrust;
@@ -201,9 +202,11 @@ static struct err in_short(const struct k8s_target *t, const struct err *e)
 /* Not before the time that the server has named. */
 static void look_later(struct k8s_target *t, int64_t ms, const struct err *e)
 {
+	int64_t wished_ms = e->wait_s * 1000LL;
+	t->wished = wished_ms > ms;
 	timer_about(&t->timer, ms);
-	if (e->wait_s * 1000LL > ms)
-		timer_after(&t->timer, e->wait_s * 1000LL + random_u32() % 1000);
+	if (t->wished)
+		timer_after(&t->timer, wished_ms + random_u32() % 1000);
 }
 
 static void on_object(void *owner, const struct api_answer *a)
@@ -324,7 +327,7 @@ struct k8s_target *k8s_follow(struct cluster *cluster, const struct k8s_ref *ref
 void k8s_set_interval(struct k8s_target *t, int64_t ms)
 {
 	t->interval_ms = ms;
-	if (timer_is_set(&t->timer))
+	if (timer_is_set(&t->timer) && !t->wished)
 		timer_about(&t->timer, ms);
 	watch_set_interval(&t->watcher, ms);
 }
