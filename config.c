@@ -430,6 +430,13 @@ const char *config_title(const struct config_forward *f)
 	return f->target.type == K8S_SELECTOR ? f->name : f->target.name;
 }
 
+bool config_same_settings(const struct config_settings *a, const struct config_settings *b)
+{
+	return a->check_interval_ms == b->check_interval_ms &&
+	       a->reconnect_delay_ms == b->reconnect_delay_ms && a->hold_ms == b->hold_ms &&
+	       a->tunnels == b->tunnels;
+}
+
 bool config_same_cluster(const struct config_cluster *a, const struct config_cluster *b)
 {
 	return same_text(a->name, b->name) && same_text(a->kubeconfig, b->kubeconfig) &&

@@ -98,6 +98,7 @@ const char *config_title(const struct config_forward *f);
 /* Whether the same would be run.  Lines do not count, nor profiles, nor what a forward
  * is called (but for config_title()), nor its index of a cluster: that cluster is for the caller to
  * compare. */
+bool config_same_settings(const struct config_settings *a, const struct config_settings *b);
 bool config_same_cluster(const struct config_cluster *a, const struct config_cluster *b);
 bool config_same_forward(const struct config_forward *a, const struct config_forward *b);
 

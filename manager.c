@@ -215,12 +215,14 @@ static void free_others(struct set *set, const struct set *kept)
 	*set = (struct set){0};
 }
 
-static const struct member *by_name(const struct set *set, const char *name)
+/* Of those that go, the one that had this name. */
+static bool replaces(const struct set *before, const struct set *after, const char *name)
 {
-	for (size_t i = 0; i < set->member_count; i++)
-		if (!strcmp(set->members[i]->own.name, name))
-			return set->members[i];
-	return NULL;
+	for (size_t i = 0; i < before->member_count; i++)
+		if (!has_member(after, before->members[i]) &&
+			!strcmp(before->members[i]->own.name, name))
+			return true;
+	return false;
 }
 
 static struct manager_change compare(const struct set *before, const struct set *after)
@@ -230,7 +232,7 @@ static struct manager_change compare(const struct set *before, const struct set 
 		const struct member *m = after->members[i];
 		if (has_member(before, m))
 			change.kept++;
-		else if (by_name(before, m->own.name))
+		else if (replaces(before, after, m->own.name))
 			change.changed++;
 		else
 			change.added++;
@@ -260,11 +262,21 @@ static void rename_kept(struct config *c, struct set *after)
 	}
 }
 
+static bool has_name(const struct set *set, const char *name)
+{
+	for (size_t i = 0; i < set->member_count; i++)
+		if (!strcmp(forward_name(set->members[i]->forward), name))
+			return true;
+	return false;
+}
+
 static void tell_removed(struct manager *m, const struct set *after)
 {
-	for (size_t i = 0; i < m->set.member_count; i++)
-		if (!by_name(after, m->set.members[i]->own.name))
-			m->ops->removed(m->owner, m->set.members[i]->forward);
+	for (size_t i = 0; i < m->set.member_count; i++) {
+		struct forward *f = m->set.members[i]->forward;
+		if (!has_name(after, forward_name(f)))
+			m->ops->removed(m->owner, f);
+	}
 }
 
 static void start(struct manager *m, struct member *one)
@@ -275,7 +287,7 @@ static void start(struct manager *m, struct member *one)
 static void commit(struct manager *m, struct config *c, struct set *after)
 {
 	struct set before = m->set;
-	bool adjust = memcmp(&m->settings, &c->settings, sizeof m->settings);
+	bool adjust = !config_same_settings(&m->settings, &c->settings);
 	rename_kept(c, after);
 	if (m->started)
 		tell_removed(m, after);

@@ -18,7 +18,7 @@ struct manager;
  * there. */
 struct manager_ops {
 	void (*changed)(void *owner, struct forward *f); /* its state, or the reason for it */
-	void (*removed)(void *owner, struct forward *f); /* by another configuration: it ends */
+	void (*removed)(void *owner, struct forward *f); /* it ends, and none has its name now */
 };
 
 struct manager *manager_new(const struct manager_ops *ops, void *owner);

@@ -218,6 +218,23 @@ static void a_new_name_alone_changes_nothing(void **state)
 	assert_int_equal(Removed, 0);
 }
 
+/* Its old name is another's now. */
+static void names_may_move_on(void **state)
+{
+	(void)state;
+	char text[TEXT], *to;
+	to = forward_text(text, "x", "a", 0, 80);
+	assert_int_equal(apply(text), EXIT_OK);
+	manager_start(M);
+	struct forward *x = manager_forward(M, 0);
+	memcpy(strstr(text, "[forward x]"), "[forward q]", 11);
+	forward_text(to, "x", "a", 1, 80);
+	assert_int_equal(apply(text), EXIT_OK);
+	expect_change(1, 1, 0, 0);
+	assert_ptr_equal(manager_forward(M, 0), x);
+	assert_int_equal(Removed, 0);
+}
+
 /* What waits in the kernel goes to the new one. */
 static void a_changed_one_keeps_its_port_open(void **state)
 {
@@ -333,6 +350,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(begins_with_what_there_is, begin, end),
 		cmocka_unit_test_setup_teardown(keeps_what_is_the_same, begin, end),
 		cmocka_unit_test_setup_teardown(a_new_name_alone_changes_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(names_may_move_on, begin, end),
 		cmocka_unit_test_setup_teardown(a_changed_one_keeps_its_port_open, begin, end),
 		cmocka_unit_test_setup_teardown(ports_may_be_exchanged, begin, end),
 		cmocka_unit_test_setup_teardown(a_removed_one_is_told_and_closed, begin, end),
