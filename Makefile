@@ -17,7 +17,7 @@ L2 = http inifile json names sections spdy value ws yaml yaml_scalar
 L3 = conn der dial pem pki tls x509
 L4 = api channel credential k8s kubeconfig pod tunnel upgrade watch
 L5 = adhoc check client config forward health history keys listener manager pick pool probe
-L6 = options porter report
+L6 = options porter ready report
 LAYERS = 0 1 2 3 4 5 6
 
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev

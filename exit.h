@@ -15,11 +15,13 @@ enum exit_status {
 static inline const char *exit_meaning(enum exit_status s)
 {
 	static const char *const Meaning[EXIT_STATUSES] = {
-		[EXIT_OK] = "ended by SIGTERM or SIGINT, in good order",
-		[EXIT_FATAL] = "none of the below",
+		[EXIT_OK] = "ended by SIGTERM or SIGINT; -check or -detach found all well",
+		[EXIT_FATAL] =
+			"none of the below; ended before it was ready, with -wait or -detach",
 		[EXIT_USAGE] = "options that do not exist or do not fit",
-		[EXIT_CONFIG] = "no configuration, or one with errors; nothing was started",
-		[EXIT_PORT] = "a local port is taken; nothing was started",
+		[EXIT_CONFIG] =
+			"no configuration, one with errors, or a log that cannot be written",
+		[EXIT_PORT] = "a local port is taken, or cannot be bound",
 		[EXIT_NOT_READY] =
 			"not every forward was Active in time (-wait), or would be (-check)",
 	};

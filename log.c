@@ -103,6 +103,11 @@ bool log_reopen(void)
 	return !sink.path || open_sink(sink.path);
 }
 
+const char *log_file(void)
+{
+	return sink.path ? sink.path : "";
+}
+
 void log_format(enum log_format format)
 {
 	sink.format = format;

@@ -44,6 +44,9 @@ bool log_open(const char *path);
  * removed or replaced is opened again without it, by the next line. */
 bool log_reopen(void);
 
+/* Where lines go now: a path as it was given; "" is stderr. */
+const char *log_file(void);
+
 /* How lines are written from now on; LOG_TEXT by default. */
 void log_format(enum log_format format);
 

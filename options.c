@@ -33,14 +33,15 @@ static const struct rule {
 		offsetof(struct options, log), NULL, "PORTER_LOG"},
 	{"log-format", "FORMAT", "text (key=value, the default) or json", read_format,
 		offsetof(struct options, log_format), "'text' or 'json'", NULL},
-	{"headless", NULL, "no screen: a line on stdout for each change", read_switch,
-		offsetof(struct options, headless), NULL, NULL},
-	{"check", NULL, "ask each cluster what would come of each forward, and exit", read_switch,
+	{"headless", NULL, "no screen: a line for each change; no end with the terminal",
+		read_switch, offsetof(struct options, headless), NULL, NULL},
+	{"check", NULL, "ask each cluster what would become of each forward, and exit", read_switch,
 		offsetof(struct options, check), NULL, NULL},
-	{"wait", "DURATION", "exit unless every forward is Active by then (\"20s\")", read_wait,
-		offsetof(struct options, wait_ms), "a duration, as in 20s or 1m30s", NULL},
-	{"detach", NULL, "go to the background once every forward is Active", read_switch,
-		offsetof(struct options, detach), NULL, NULL},
+	{"wait", "DURATION", "exit unless every forward is Active by then (\"20s\"; 0: no limit)",
+		read_wait, offsetof(struct options, wait_ms), "a duration, as in 20s or 1m30s",
+		NULL},
+	{"detach", NULL, "go to the background once every forward is Active (30s, or -wait)",
+		read_switch, offsetof(struct options, detach), NULL, NULL},
 	{"watch", NULL, "read the configuration again when its file changes", read_switch,
 		offsetof(struct options, watch), NULL, NULL},
 	{"context", "NAME", "without a file: the kubeconfig's context", read_text,
@@ -181,28 +182,23 @@ static void check_together(const struct options *o, struct buf *errors)
 	bool adhoc = adhoc_is(o->words), kubectls = o->kubeconfig || o->context || o->namespace;
 	const struct {
 		bool wrong;
-		const char *words, *remedy;
+		const char *words; /* with their remedy */
 	} table[] = {
-		{o->command && !*o->command, "there is no command behind '--'", NULL},
-		{o->command && o->detach, "-detach does not go together with a command", NULL},
-		{o->command && o->check, "-check does not go together with a command", NULL},
-		{o->check && o->detach, "-check does not go together with -detach", NULL},
-		{o->detach && o->log && !*o->log, "in the background the log needs a file",
-			"name one with -log FILE"},
-		{adhoc && o->config_is_set, "-config does not go together with TYPE/NAME and ports",
-			NULL},
-		{adhoc && *o->profiles, "-profile does not go together with TYPE/NAME and ports",
-			NULL},
-		{adhoc && o->watch, "-watch does not go together with TYPE/NAME and ports", NULL},
-		{!adhoc && kubectls, "-context, -n and -kubeconfig are for use without a file",
-			"as in: porter -n shop svc/api 8080:80"},
+		{o->command && !*o->command, "there is no command behind '--'\n"},
+		{o->command && o->detach, "-detach does not go together with a command\n"},
+		{o->command && o->check, "-check does not go together with a command\n"},
+		{o->check && o->detach, "-check does not go together with -detach\n"},
+		{o->detach && o->log && !*o->log, OPTIONS_NO_LOG},
+		{adhoc && o->config_is_set,
+			"-config does not go together with TYPE/NAME and ports\n"},
+		{adhoc && *o->profiles, "-profile does not go together with TYPE/NAME and ports\n"},
+		{adhoc && o->watch, "-watch does not go together with TYPE/NAME and ports\n"},
+		{!adhoc && kubectls, "-context, -n and -kubeconfig are for use without a file\n"
+				     "  as in: porter -n shop svc/api 8080:80\n"},
 	};
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (table[i].wrong)
-			buf_print(errors, "%s\n", table[i].words);
-		if (table[i].wrong && table[i].remedy)
-			buf_print(errors, "  %s\n", table[i].remedy);
-	}
+			buf_print(errors, "%s", table[i].words);
 }
 
 bool options_read(struct options *o, char **argv, struct buf *errors)

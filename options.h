@@ -9,6 +9,9 @@
 #include "buf.h"
 #include "log.h"
 
+/* The same is wrong where the configuration says so. */
+#define OPTIONS_NO_LOG "in the background the log needs a file\n  name one with -log FILE\n"
+
 enum { OPTIONS_PROFILES_MAX = 32 };
 
 struct options {

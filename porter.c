@@ -1,6 +1,7 @@
 /* porter: start, readiness, reload, and end.  What forwards do is forward.c's, what a
  * configuration may say config.c's, and what options there are options.c's. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #include "api.h"
 #include "check.h"
 #include "child.h"
-#include "command.h"
 #include "config.h"
 #include "detach.h"
 #include "exit.h"
@@ -24,21 +24,19 @@
 #include "mem.h"
 #include "notify.h"
 #include "options.h"
+#include "ready.h"
 #include "report.h"
 #include "wake.h"
 
 #define VERSION "0.1.0"
-
-enum { WAIT_MS = 30000 }; /* where others wait for us, and -wait does not say how long */
 
 static struct {
 	struct options options;
 	struct config config; /* its clusters and forwards are the manager's */
 	struct manager *manager;
 	struct filewatch watch;
-	struct timer limit; /* until every forward must be Active */
-	bool ready;         /* those who wait for us have been told */
-	bool command_runs;  /* or has run */
+	struct task reload;
+	bool had_terminal; /* at the start */
 	int status;
 } Run;
 
@@ -131,6 +129,12 @@ static enum log_level log_least(void)
 	return Run.options.command && !*log_path() ? LOG_WARN : LOG_INFO;
 }
 
+static void warn_of_log(const char *path, const char *words)
+{
+	log_line(LOG_WARN, words,
+		LOG_FIELDS(LOG_STR("file", path), LOG_STR("reason", strerror(errno))));
+}
+
 /* A log that cannot be written stops nothing, since lines can go to stderr; but where it
  * was asked for on the command line, or there will be no stderr, it is an error. */
 static int open_log(struct buf *errors)
@@ -140,14 +144,21 @@ static int open_log(struct buf *errors)
 	log_level(log_least());
 	log_format(o->log_format);
 	if (o->detach && !*path)
-		buf_print(errors, "in the background the log needs a file\n"
-				  "  name one with -log FILE\n");
-	else if (!log_open(path) && (o->log || o->detach))
+		buf_print(errors, OPTIONS_NO_LOG);
+	else if (log_open(path))
+		return EXIT_OK;
+	else if (o->log || o->detach)
 		buf_print(errors, "cannot write the log file '%s': %s\n", path, strerror(errno));
-	else if (!log_open(path))
-		log_line(LOG_WARN, "the log file cannot be written: lines go to stderr",
-			LOG_FIELDS(LOG_STR("file", path), LOG_STR("reason", strerror(errno))));
+	else
+		warn_of_log(path, "the log file cannot be written: lines go to stderr");
 	return buf_len(errors) ? EXIT_CONFIG : EXIT_OK;
+}
+
+/* The reloaded configuration may name another. */
+static void move_log(void)
+{
+	if (!log_open(log_path()))
+		warn_of_log(log_path(), "the log file cannot be written: the old one goes on");
 }
 
 /* ---- -check ---- */
@@ -156,6 +167,7 @@ static void on_check_line(void *owner, const char *line)
 {
 	(void)owner;
 	puts(line);
+	fflush(stdout); /* a slow cluster holds up no other's lines */
 }
 
 static void on_check_end(void *owner, size_t failed)
@@ -178,7 +190,7 @@ static void check_forwards(struct cluster *const *cluster)
 {
 	static const struct check_ops Ops = {on_check_line, on_check_end};
 	const struct config *c = &Run.config;
-	int64_t limit_ms = Run.options.wait_ms > 0 ? Run.options.wait_ms : WAIT_MS;
+	int64_t limit_ms = Run.options.wait_ms > 0 ? Run.options.wait_ms : READY_LIMIT_MS;
 	struct check_spec *specs = mem_new(c->forward_count * sizeof *specs);
 	for (size_t i = 0; i < c->forward_count; i++) {
 		const struct config_forward *own = &c->forwards[i];
@@ -195,7 +207,7 @@ static void check_forwards(struct cluster *const *cluster)
 	free(specs);
 }
 
-static int run_check(struct buf *errors)
+static void run_check(struct buf *errors)
 {
 	const struct config *c = &Run.config;
 	struct cluster **cluster = mem_new(c->cluster_count * sizeof(struct cluster *));
@@ -209,10 +221,9 @@ static int run_check(struct buf *errors)
 		if (cluster[i])
 			cluster_drop(cluster[i]);
 	free(cluster);
-	return Run.status;
 }
 
-/* ---- readiness ---- */
+/* ---- while it runs ---- */
 
 static void end_with(int status)
 {
@@ -220,129 +231,17 @@ static void end_with(int status)
 	loop_stop();
 }
 
-static void on_command_end(void *owner, int status)
-{
-	(void)owner;
-	end_with(status);
-}
-
-static struct command_forward *command_forwards(void)
-{
-	size_t n = manager_count(Run.manager);
-	struct command_forward *list = mem_new(n * sizeof *list);
-	for (size_t i = 0; i < n; i++) {
-		const struct forward *f = manager_forward(Run.manager, i);
-		const struct config_forward *own = forward_config(f);
-		list[i] = (struct command_forward){
-			own->name, own->local_address, forward_local_port(f)};
-	}
-	return list;
-}
-
-static struct command_spec command_spec(struct command_forward *list)
-{
-	return (struct command_spec){.argv = (const char *const *)Run.options.command,
-		.forward = list,
-		.forwards = manager_count(Run.manager)};
-}
-
-static int check_command(struct buf *errors)
-{
-	struct command_forward *list = command_forwards();
-	struct command_spec spec = command_spec(list);
-	struct err e = {0};
-	int status = Run.options.command ? command_check(&spec, &e) : EXIT_OK;
-	if (status)
-		buf_print(errors, "%s\n", e.text);
-	free(list);
-	return status;
-}
-
-static void start_command(void)
-{
-	struct command_forward *list = command_forwards();
-	struct command_spec spec = command_spec(list);
-	Run.command_runs = true;
-	command_start(&spec, on_command_end, NULL);
-	free(list);
-}
-
-static void go_to_background(void)
-{
-	char *log = realpath(log_path(), NULL);
-	struct buf text = {0};
-	buf_print(&text, "porter runs in the background: pid %ld, log %s", (long)getpid(),
-		log ? log : log_path());
-	buf_put(&text, "", 1);
-	if (!detach_ready((const char *)buf_data(&text)))
-		end_with(EXIT_FATAL);
-	buf_free(&text);
-	free(log);
-}
-
-/* Where nobody waits, it is ready when connections to its ports are taken: they are
- * held until they can be served. */
-static bool is_waited_for(void)
-{
-	const struct options *o = &Run.options;
-	return o->wait_ms >= 0 || o->detach || o->command;
-}
-
-static void tell_manager(enum notify what)
-{
-	char words[NOTIFY_WORDS];
-	snprintf(words, sizeof words, "%zu of %zu forwards are Active", manager_active(Run.manager),
-		manager_count(Run.manager));
-	notify_tell(what, words);
-}
-
-static void become_ready(void)
-{
-	Run.ready = true;
-	timer_stop(&Run.limit);
-	tell_manager(NOTIFY_READY);
-	if (Run.options.detach)
-		go_to_background();
-	if (Run.options.command)
-		start_command();
-}
-
-static void see_whether_ready(void)
-{
-	bool all = manager_active(Run.manager) == manager_count(Run.manager);
-	tell_manager(NOTIFY_STATUS);
-	if (!Run.ready && (all || !is_waited_for()))
-		become_ready();
-}
-
-static void on_limit(struct timer *timer)
-{
-	char info[FORWARD_INFO];
-	(void)timer;
-	for (size_t i = 0; i < manager_count(Run.manager); i++) {
-		struct forward *f = manager_forward(Run.manager, i);
-		if (forward_state(f) == FORWARD_ACTIVE)
-			continue;
-		const char *why = forward_error(f)->text;
-		forward_info(f, info);
-		fprintf(stderr, "Error: '%s' is not Active in time: %s\n", forward_name(f),
-			*why    ? why
-			: *info ? info
-				: forward_state_name(forward_state(f)));
-	}
-	end_with(EXIT_NOT_READY);
-}
-
 static void on_changed(void *owner, struct forward *f)
 {
 	(void)owner;
 	report_changed(f);
-	see_whether_ready();
+	ready_look();
 }
 
 static void on_removed(void *owner, struct forward *f)
 {
 	(void)owner;
+	log_line(LOG_INFO, "forward removed", LOG_FIELDS(LOG_STR("forward", forward_name(f))));
 	report_removed(f);
 }
 
@@ -361,33 +260,40 @@ static void log_errors(struct buf *errors)
 				LOG_FIELDS(LOG_STR("reason", line)));
 }
 
+static void log_change(const struct manager_change *change)
+{
+	log_line(LOG_INFO, "configuration reloaded",
+		LOG_FIELDS(LOG_NUM("kept", (long long)change->kept),
+			LOG_NUM("added", (long long)change->added),
+			LOG_NUM("changed", (long long)change->changed),
+			LOG_NUM("removed", (long long)change->removed)));
+}
+
 /* A file that is not right changes nothing. */
-static void reload(void)
+static void reload(struct task *task)
 {
 	struct config c = {0};
 	struct buf errors = {0};
 	struct manager_change change = {0};
-	notify_tell(NOTIFY_RELOADING, NULL);
+	(void)task;
+	ready_reload(false);
 	if (load(&c, &errors) && !manager_apply(Run.manager, &c, &errors, &change)) {
-		log_line(LOG_INFO, "configuration reloaded",
-			LOG_FIELDS(LOG_NUM("kept", (long long)change.kept),
-				LOG_NUM("added", (long long)change.added),
-				LOG_NUM("changed", (long long)change.changed),
-				LOG_NUM("removed", (long long)change.removed)));
+		log_change(&change);
 		config_free(&Run.config);
 		Run.config = c;
+		move_log();
 	} else {
 		log_errors(&errors);
 		config_free(&c);
 	}
 	buf_free(&errors);
-	tell_manager(NOTIFY_READY);
+	ready_reload(true);
 }
 
 static void on_file(struct filewatch *w)
 {
 	(void)w;
-	reload();
+	task_post(&Run.reload);
 }
 
 /* ---- signals ---- */
@@ -395,21 +301,30 @@ static void on_file(struct filewatch *w)
 /* Who waits must not take it for success. */
 static void on_stop_signal(int signo, bool by_kernel)
 {
+	bool early = Run.options.check || !ready_is();
 	(void)by_kernel;
-	bool early = Run.options.check || (is_waited_for() && !Run.ready);
 	log_line(LOG_INFO, "stopping", LOG_FIELDS(LOG_NUM("signal", signo)));
 	end_with(early ? EXIT_FATAL : EXIT_OK);
 }
 
-/* Without a file there is nothing to reload: then, and where the kernel says so, it is the
- * terminal that is gone, and nobody is left who could end us. */
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Where there is nothing to reload, or the terminal is gone that we had, nobody is left
+ * who could end us. */
 static void on_hangup(int signo, bool by_kernel)
 {
 	const struct options *o = &Run.options;
-	if (is_adhoc() || o->command || (by_kernel && !o->headless))
+	bool gone = Run.had_terminal && !o->headless && !has_terminal();
+	if (is_adhoc() || o->command || o->check || gone)
 		on_stop_signal(signo, by_kernel);
 	else
-		reload();
+		task_post(&Run.reload); /* once, however many there are */
 }
 
 static void on_user_signal(int signo, bool by_kernel)
@@ -426,11 +341,19 @@ static void on_wake(enum wake why)
 	manager_wake(Run.manager, why == WAKE_SLEPT);
 }
 
+/* nohup(1) has its way. */
+static bool is_ignored(int signo)
+{
+	struct sigaction now;
+	return !sigaction(signo, NULL, &now) && now.sa_handler == SIG_IGN;
+}
+
 static void take_signals(void)
 {
 	loop_on_signal(SIGTERM, on_stop_signal);
 	loop_on_signal(SIGINT, on_stop_signal);
-	loop_on_signal(SIGHUP, on_hangup);
+	if (!is_ignored(SIGHUP))
+		loop_on_signal(SIGHUP, on_hangup);
 	loop_on_signal(SIGUSR1, on_user_signal);
 }
 
@@ -443,32 +366,26 @@ static enum report_form report_form(void)
 	return is_adhoc() ? REPORT_PORTS : REPORT_CHANGES;
 }
 
-static void watch_file(void)
+static void warn_of_watch(void)
 {
-	if (Run.options.watch && !filewatch_open(&Run.watch, Run.options.config, on_file))
+	if (Run.options.watch && !Run.watch.path)
 		log_line(LOG_WARN, "the configuration file cannot be watched",
-			LOG_FIELDS(LOG_STR("file", Run.options.config),
-				LOG_STR("reason", strerror(errno))));
+			LOG_FIELDS(LOG_STR("file", Run.options.config)));
 }
 
-static int run_forwards(struct buf *errors)
+static void run_forwards(void)
 {
-	const struct options *o = &Run.options;
-	(void)errors;
 	log_line(LOG_INFO, "started",
 		LOG_FIELDS(LOG_STR("version", VERSION), LOG_NUM("pid", getpid()),
 			LOG_NUM("forwards", (long long)manager_count(Run.manager))));
+	warn_of_watch();
 	report_begin(report_form());
-	watch_file();
-	if (is_waited_for() && o->wait_ms)
-		timer_after(&Run.limit, o->wait_ms > 0 ? o->wait_ms : WAIT_MS);
 	manager_start(Run.manager);
 	wake_start(on_wake);
-	see_whether_ready();
+	ready_begin();
 	loop_run();
 	notify_tell(NOTIFY_STOPPING, NULL);
 	wake_stop();
-	return Run.status;
 }
 
 static int open_forwards(struct buf *errors)
@@ -478,9 +395,9 @@ static int open_forwards(struct buf *errors)
 
 static void stop(void)
 {
-	command_end();
 	filewatch_close(&Run.watch);
-	timer_stop(&Run.limit);
+	ready_end();
+	task_drop(&Run.reload);
 	manager_free(Run.manager);
 	report_end();
 	child_end_all();
@@ -488,31 +405,51 @@ static void stop(void)
 	config_free(&Run.config);
 }
 
-/* Step by step, until one fails. */
+static void init(void)
+{
+	static const struct manager_ops Ops = {on_changed, on_removed};
+	loop_init();
+	Run.reload.on = reload;
+	Run.had_terminal = has_terminal();
+	Run.manager = manager_new(&Ops, NULL);
+	ready_init(&(struct ready_spec){&Run.options, Run.manager, end_with});
+	take_signals();
+	if (Run.options.watch) /* before it is read: nothing is missed */
+		filewatch_open(&Run.watch, Run.options.config, on_file);
+}
+
+/* All that can be known to be wrong; the first status counts. */
+static int prepare(struct buf *errors)
+{
+	static int (*const Step[])(struct buf * errors) = {
+		open_log, open_forwards, ready_check_command};
+	int first = load_config(errors);
+	size_t steps = first ? 0 : Run.options.check ? 1 : sizeof Step / sizeof *Step;
+	for (size_t i = 0; i < steps; i++) {
+		int status = Step[i](errors);
+		first = first ? first : status;
+	}
+	return first;
+}
+
 static int run(void)
 {
-	static int (*const Check[])(struct buf * errors) = {load_config, open_log, run_check, NULL};
-	static int (*const Run_forwards[])(struct buf * errors) = {
-		load_config, open_log, open_forwards, check_command, run_forwards, NULL};
-	static const struct manager_ops Ops = {on_changed, on_removed};
 	struct buf errors = {0};
-	int status = EXIT_OK;
-	Run.limit.on = on_limit;
-	Run.manager = manager_new(&Ops, NULL);
-	loop_init();
-	take_signals();
-	for (int (*const *step)(struct buf *) = Run.options.check ? Check : Run_forwards;
-		*step && status == EXIT_OK; step++)
-		status = (*step)(&errors);
+	init();
+	Run.status = prepare(&errors);
+	if (!Run.status && Run.options.check)
+		run_check(&errors);
+	else if (!Run.status)
+		run_forwards();
 	print_errors(&errors);
 	stop();
-	return status;
+	return Run.status;
 }
 
 /* Where there is a command, porter's own statuses keep out of its way. */
 static int ended(int status)
 {
-	bool own = Run.options.command && !Run.command_runs && status < EXIT_STATUSES;
+	bool own = Run.options.command && !ready_command_runs() && status < EXIT_STATUSES;
 	return own ? exit_of_command_mode((enum exit_status)status) : status;
 }
 
@@ -542,8 +479,8 @@ int main(int argc, char **argv)
 	child_init();
 	signal(SIGPIPE, SIG_IGN);
 	set_limits();
-	notify_begin();
 	if (Run.options.detach && !detach_begin(&status))
 		return status;
+	notify_begin();
 	return ended(run());
 }
