@@ -9,7 +9,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SCRIPT = ROOT / "yaml2ini"
 LIMIT = 60  # seconds, for a loaded machine
-AWKS = [awk for awk in ("mawk", "gawk", "busybox awk", "original-awk") if shutil.which(awk.split()[0])]
+ALL = ("mawk", "gawk", "busybox awk", "original-awk")
+AWKS = [awk for awk in ALL if shutil.which(awk.split()[0])]
 SOURCES = ["inifile", "json", "value", "text", "mem", "buf", "err", "log"]
 
 

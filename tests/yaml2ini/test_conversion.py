@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from converter import AWKS, LIMIT, SCRIPT, convert
+from converter import ALL, AWKS, LIMIT, SCRIPT, convert
 
 PORTER = Path(os.environ.get("PORTER", "porter")).resolve()
 MADE = "; Made by yaml2ini from stdin.\n"
@@ -367,6 +367,13 @@ def test_the_locale_changes_nothing():
 
 
 CUT_LABEL = f"\n[cluster {'é' * 20}]\nkubeconfig = /k\n" + forward("s", "é" * 20)
+
+
+@pytest.mark.parametrize("awk", ALL)
+def test_all_tests_are_made_under(awk):
+    if awk not in AWKS:
+        pytest.skip(f"{awk} is not installed")
+    assert convert(SEED, awks=[awk]) == (0, MADE + SEED_INI, "")
 
 
 @pytest.mark.skipif(not shutil.which("gawk"), reason="gawk is not installed")

@@ -158,7 +158,7 @@ class Writer:
 
     def leave(self, key, was):
         self.inside = was
-        self.behind = key not in self.KNOWN
+        self.behind |= key not in self.KNOWN
 
     def tail(self):
         gap = self.one_of("", "", "", " ", "#", "  #")
