@@ -126,6 +126,10 @@ CASES = {
         f"clusters:\n- name:\n    two\n    words\n  context: \"a\n\n    b\\\n    c\"\n  kubeconfig: /k\n  {FORWARDS}"
         .replace("\n\n    b", "\n    b"),
         "\n[cluster two words]\ncontext = a bc\nkubeconfig = /k\n" + forward("s", "two words")),
+    "block scalars of one line": (
+        "clusters:\n- name: |-\n    a\n   \n    \n  kubeconfig: >-  # c\n      /k\n      l\n  context: |\n"
+        f"  {FORWARDS}",
+        SMALL.replace("/k", "/k l").replace("\nkub", "\n; c\nkub")),
     "what is null is left out, and a text that looks so is not": (
         "check_interval:\nreconnect_delay: ~\nclusters:\n"
         f"- {{name: 'null', kubeconfig: /k, context: Null, {FORWARDS}}}\n"
@@ -264,6 +268,10 @@ CHECKED |= {f"clusters: [{{name: a, kubeconfig: /k, context: {text}, {FORWARDS}}
                 ('"\\N"', "has the control character U+0085 in it; take it out"),
                 ('"a\\L\\x41"', "has the control character U+2028 in it; take it out"),
                 ('"\\u202Ea"', "has the control character U+202E in it; take it out")]}
+CHECKED |= {f"clusters:\n- name: a\n  kubeconfig: /k\n  {FORWARDS}\n  context: {text}\n":
+            "5: context has a line end in it; write it in one line, and |- for |"
+            for text in ("|\n   a", "|+\n   a", "|-\n   a\n   b", "|-\n\n   a", ">-\n   a\n\n   b", ">-\n   a\n    b",
+                         ">-\n   a\n   \tb", ">\n   a", "|+\n\n", "|-\n   a\n    ", "'a\n\n   b'", "a\n\n   b")}
 
 
 @pytest.mark.parametrize("text", CHECKED)
