@@ -115,7 +115,7 @@ CASES = {
     "CRLF and a byte order mark": ("\ufeff" + SEED.replace("\n", "\r\n"), SEED_INI),
     "markers of one document": (f"---\n{SEED}...\n", SEED_INI),
     "flow style, over several lines": (
-        f'{{"clusters":[{{name: "a",kubeconfig: \'/k\',\n{FORWARDS},\n}}]}}', SMALL),
+        f'{{"clusters":[{{name: "\\x6A",context:,kubeconfig: \'/k\',\n{FORWARDS},\n}}]}}', SMALL.replace(" a", " j")),
     "lists as deep as their key, any order, quotes": (
         "'clusters':\n-\n      forwards:\n      - remote_port : 2\n        local_port: 1\n        \"type\": 'pod'\n"
         "        service: \"\\x73\"\n        namespace: >-\n          n\n\n      kubeconfig: |-\n         /k\n"
@@ -209,6 +209,7 @@ CHECKED = {
     "": "1: no clusters configured; there is nothing to forward",
     "# nothing": "1: no clusters configured; there is nothing to forward",
     "clusters:\n  # none\n": "1: no clusters configured; there is nothing to forward",
+    "---\n...": "1: no clusters configured; there is nothing to forward",
     "clusters: []": "1: no clusters configured; there is nothing to forward",
     "clusters: a": "1: clusters must be a list, not a text; see to the indentation",
     "- a": "1: the settings must be a map, not a list; see to the indentation",
@@ -324,6 +325,7 @@ SYNTAX = {
     "# \x85": "1: the line has the control character U+0085 in it; take it out",
     b"a: \xff": "1: the line is not UTF-8; save the file as UTF-8",
     b"a: \xc0\x80": "1: the line is not UTF-8; save the file as UTF-8",
+    b"a: \xe0\x80\x80": "1: the line is not UTF-8; save the file as UTF-8",
     b"a: \xed\xa0\x80": "1: the line is not UTF-8; save the file as UTF-8",
     b"a: 1\na: 80\x0080": "2: the line is not UTF-8; save the file as UTF-8",
     "a: b".encode("utf-16"): "1: the line is not UTF-8; save the file as UTF-8",

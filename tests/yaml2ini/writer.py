@@ -264,8 +264,8 @@ def scattered(draw):
     text = ""
     for n, line in enumerate(["clusters:", "- name: a", "  kubeconfig: /k", "  forwards:", "  - namespace: n",
                               "    service: s", "    type: pod", "    local_port: 1", "    remote_port: 2"]):
-        if n and draw(st.integers(0, 5)) == 0:
+        if n and draw(st.integers(0, 7)) == 0:
             text += " " * draw(st.integers(0, 6)) + draw(st.sampled_from(["", "", "- "])) + \
                 draw(st.sampled_from(LINES)) + "\n"
-        text += " " * draw(st.sampled_from([0] * 12 + [1, 2])) + line + "\n"
+        text += " " * draw(st.sampled_from([0] * 40 + [1, 2])) + line + "\n"
     return text
