@@ -30,20 +30,15 @@ def adhoc(new_porter, namespace, cluster, tmp_path):
     return start
 
 
-def forwarded(lines, of):
-    """{local: remote} of the addresses that the lines tell."""
-    found = [FORWARDING.fullmatch(line) for line in lines]
-    assert all(found), lines
-    return {(host, int(port)): int(remote) for host, port, remote in (match.groups() for match in found)} if of else {}
-
-
 def told(porter, count):
     """Waits for so many forwards, and returns {local port: remote port}; each is on both addresses."""
     porter.until(lambda: len(porter.lines) >= 2 * count, f"{count} forwards")
-    found = forwarded(porter.lines, count)
-    ports = {port: remote for (_, port), remote in found.items()}
+    found = [FORWARDING.fullmatch(line) for line in porter.lines]
+    assert all(found), porter.lines
+    ports = {int(match[2]): int(match[3]) for match in found}
+    assert sorted(porter.lines) == sorted(f"Forwarding from {host}:{port} -> {remote}\n"
+                                          for host in ("127.0.0.1", "[::1]") for port, remote in ports.items())
     assert len(ports) == count
-    assert found == {(host, port): remote for host in ("127.0.0.1", "[::1]") for port, remote in ports.items()}
     return ports
 
 
@@ -100,9 +95,9 @@ def test_the_port_is_told_when_it_serves_and_once(adhoc, namespace):
     assert apps.echo(late) == b"hello"
     pod.delete(0)
     until(lambda: not pod.exists(), "the pod is gone")
-    porter.until(lambda: "INFO: forward active" in errors(porter).partition("forward reconnecting")[2]
-                 or not pod.exists() and namespace.pod("late"), "another comes")
-    porter.until(lambda: errors(porter).count("forward active forward=developer/late") == 2, "it serves again")
+    namespace.pod("late")
+    porter.until(lambda: errors(porter).count("forward active forward=developer/late ") == 2, "it serves again")
+    assert porter.wait_echo(late) == b"hello"
     assert len(porter.lines) == 4
 
 
