@@ -12,6 +12,7 @@ from rig import apps
 from rig.porter import BINARY
 from rig.waiting import LIMIT, free_port, until
 
+SOON = os.environ | {"PORTER_RECONNECT_DELAY": "300ms"}
 FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1|\[::1\]):(\d+) -> (\d+)\n")
 
 
@@ -26,7 +27,7 @@ def adhoc(new_porter, namespace, cluster, tmp_path):
         porter = new_porter()
         options = ["-kubeconfig", cluster.kubeconfig(user, tmp_path), "-n", namespace.name]
         with open(porter.folder / "errors", "w") as errors:
-            return porter.start([BINARY, *options, *words], **{"stderr": errors} | how)
+            return porter.start([BINARY, *options, *words], **{"stderr": errors, "env": SOON} | how)
     return start
 
 
