@@ -207,8 +207,9 @@ def test_words_that_do_not_fit(tmp_path, cluster, words, status, said):
 def test_a_taken_port_is_named(tmp_path, cluster):
     with apps.socket.create_server(("127.0.0.1", 0)) as s:
         port = s.getsockname()[1]
-        done = subprocess.run([BINARY, "-kubeconfig", cluster.kubeconfig("developer", tmp_path), "svc/web", f"{port}:80"],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+        kubeconfig = cluster.kubeconfig("developer", tmp_path)
+        done = subprocess.run([BINARY, "-kubeconfig", kubeconfig, "svc/web", f"{port}:80"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=LIMIT)
     assert (done.returncode, done.stdout) == (4, "")
     assert f"cannot listen on 127.0.0.1:{port} for 'developer/web': " in done.stderr
 

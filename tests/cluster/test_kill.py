@@ -31,7 +31,7 @@ def probed(namespace, porter):
     """A Porter, not started, with a forward whose probe takes its time; and its port."""
     namespace.pod("web")
     porter.section("porter")["check_interval"] = "200ms"
-    return porter, porter.forward("one", namespace.name, "web", 7007, type="pod", probe="exec sleep 9")
+    return porter, porter.forward("one", namespace.name, "web", 7007, type="pod", probe="exec sleep 100")
 
 
 def connections(porter, port):
