@@ -220,20 +220,22 @@ def test_a_log_file_that_is_removed_is_made_anew(noisy):
     noisy.whole_round()
 
 
-def test_a_log_file_that_was_moved_away_is_written_until_the_signal(noisy):
-    """As logrotate does it."""
-    porter = noisy.porter
-    noisy.start()
+def test_a_log_file_that_was_moved_away_is_written_until_the_signal(namespace, porter):
+    """As logrotate does it; each connection is a line."""
+    namespace.pod("web")
+    port = porter.forward("one", namespace.name, "web", 7007, type="pod")
+    porter.start(options=["-verbose"])
+    porter.wait_echo(port)
+    porter.until(lambda: porter.logged("connection closed"), "the first is told")
     old = porter.log_file.rename(porter.folder / "porter.log.1")
-    before = len(states(old.read_text().splitlines()))
-    noisy.round()
-    porter.until(lambda: len(states(old.read_text().splitlines())) >= before + DEAD, "the old one has it")
+    apps.echo(port)
+    porter.until(lambda: old.read_text().count("connection closed") == 2, "the old one has it")
     assert not porter.log_file.exists()
     porter.process.send_signal(signal.SIGUSR1)
     porter.until(porter.log_file.exists, "the new file")
-    size = old.stat().st_size
-    noisy.whole_round()
-    assert old.stat().st_size == size
+    apps.echo(port)
+    porter.until(lambda: porter.logged("connection closed"), "the new one has it")
+    assert old.read_text().count("connection closed") == 2
 
 
 def test_each_line_as_json(noisy):
