@@ -157,7 +157,7 @@ static int open_log(struct buf *errors)
 /* The reloaded configuration may name another. */
 static void move_log(void)
 {
-	if (!log_open(log_path()))
+	if (strcmp(log_path(), log_file()) != 0 && !log_open(log_path()))
 		warn_of_log(log_path(), "the log file cannot be written: the old one goes on");
 }
 
