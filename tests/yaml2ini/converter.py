@@ -11,7 +11,7 @@ SCRIPT = ROOT / "yaml2ini"
 LIMIT = 60  # seconds, for a loaded machine
 ALL = ("mawk", "gawk", "busybox awk", "original-awk")
 AWKS = [awk for awk in ALL if shutil.which(awk.split()[0])]
-SOURCES = ["inifile", "json", "value", "text", "mem", "buf", "err", "log"]
+SOURCES = ["inifile", "json", "value", "text", "mem", "buf", "err", "log", "file"]
 
 
 def start(awk, *arguments, **options):
