@@ -10,7 +10,7 @@ from converter import ALL, AWKS, LIMIT, SCRIPT, convert
 
 PORTER = Path(os.environ.get("PORTER", "porter")).resolve()
 MADE = "; Made by yaml2ini from stdin.\n"
-LEFT_OUT = "is left out, and what is in it: porter has no such key here\n"
+LEFT_OUT = "is left out, and what is in it, with the comments behind it: porter has no such key here\n"
 RELATIVE = ("note: porter takes this path from the folder of porter.ini; "
             "nanoporter took it from where it was started\n")
 
@@ -177,6 +177,9 @@ CASES = {
         SMALL.replace("\n[c", "\n; c\n[c"),
         "stdin:1: note: check_interval of 0 meant 10s, and is left out, as that is the default\n"
         "stdin:2: note: reconnect_delay of 0 meant 5s, and is left out, as that is the default\n"),
+    "both letters that Go takes for micro": (
+        f"check_interval: 10000\u00b5s\nreconnect_delay: 2\u03bcs\nclusters: [{{name: a, kubeconfig: /k, {FORWARDS}}}]",
+        "\n[porter]\ncheck_interval = 10000\u00b5s\nreconnect_delay = 2\u03bcs\n" + SMALL),
     "a path in the home folder": (
         "clusters:\n" + cluster("a", "s").replace("/k", "~/k"), SMALL.replace("/k", "~/k"),
         "stdin:3: note: porter takes '~/' for the home folder, which nanoporter did not\n"),
@@ -265,7 +268,9 @@ CHECKED |= {f"clusters: [{{name: a, kubeconfig: /k, context: {text}, {FORWARDS}}
                 ("a ;b", "has ' ;' in it, which begins a comment in porter.ini; use another one"),
                 ('"a\\nb"', "has a line end in it; write it in one line, and |- for |"),
                 ('"a\\tb"', "has the control character U+0009 in it; take it out"),
-                ('"a\\0b"', "has the control character U+0001 in it; take it out"),
+                ('"a\\0b"', "has the control character U+0000 in it; take it out"),
+                ('"a\\u0000"', "has the control character U+0000 in it; take it out"),
+                ('"a\\x01"', "has the control character U+0001 in it; take it out"),
                 ('"\\N"', "has the control character U+0085 in it; take it out"),
                 ('"a\\L\\x41"', "has the control character U+2028 in it; take it out"),
                 ('"\\u202Ea"', "has the control character U+202E in it; take it out")]}
@@ -365,6 +370,20 @@ def test_reads_standard_input_for_a_dash():
 def test_an_awk_that_fails_is_no_partial_success():
     assert convert(SEED, awks=["false"])[:2] == (1, "")
     assert convert(SEED, awks=["awk --no-such-option"])[:2] == (1, "")
+
+
+OUTPUTS = {"help": (["-h"], ""), "all": ([], SEED), "some": ([], "log: x\n" + SEED)}
+
+
+@pytest.mark.parametrize("awk", AWKS)
+@pytest.mark.parametrize("case", OUTPUTS)
+@pytest.mark.parametrize("to", [">/dev/full", ">&-"])
+def test_an_output_that_cannot_be_written_is_an_error(awk, case, to):
+    arguments, text = OUTPUTS[case]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {to}', "sh", SCRIPT, *arguments], env={**os.environ, "AWK": awk},
+                          input=text, stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+    told = f"stdin:1: 'log' {LEFT_OUT}" if case == "some" else ""
+    assert (done.returncode, done.stderr) == (1, f"{told}the output cannot be written\n")
 
 
 def test_the_locale_changes_nothing():
