@@ -13,7 +13,8 @@ static const struct {
 } Units[] = {
 	{"ns", 1},
 	{"us", 1000},
-	{"\u00b5s", 1000},
+	{"\u00b5s", 1000}, /* the micro sign, and the Greek letter */
+	{"\u03bcs", 1000},
 	{"ms", NS_OF_MS},
 	{"s", 1000LL * NS_OF_MS},
 	{"m", 60000LL * NS_OF_MS},
