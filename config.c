@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "keys.h"
+#include "kubeconfig.h"
 #include "mem.h"
 #include "pick.h"
 #include "sections.h"
@@ -333,22 +334,10 @@ static void read_file(struct loader *l)
 	buf_free(&text);
 }
 
-/* Of the file, absolute: what is relative to it stays there wherever we go. */
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder = slash ? mem_dup_n(path, (size_t)(slash - path) + 1) : mem_dup(".");
-	char *absolute = realpath(folder, NULL);
-	if (!absolute)
-		return folder;
-	free(folder);
-	return absolute;
-}
-
 bool config_load(
 	struct config *c, const char *path, const struct config_pick *pick, struct buf *errors)
 {
-	struct loader l = {.config = c, .folder = folder_of(path)};
+	struct loader l = {.config = c, .folder = kubeconfig_folder(path)};
 	set_defaults(c, path);
 	l.sections = (struct sections){Keys, KEYS_KINDS, c->path, &l.problems, NULL, 0};
 	read_file(&l);

@@ -52,8 +52,7 @@ struct config_settings {
 struct config {
 	char *path; /* NULL: made from the command line (adhoc.h) */
 	struct config_settings settings;
-	char *log;       /* "porter.log"; "" is stderr */
-	bool log_is_set; /* by the file */
+	char *log; /* "porter.log"; "" is stderr */
 	struct config_cluster *clusters;
 	size_t cluster_count;
 	struct config_forward *forwards;

@@ -54,7 +54,6 @@ static bool read_path(const struct field *f, char **to, const char *folder)
 
 static bool read_log(const struct field *f, void *to)
 {
-	((struct config *)f->members)->log_is_set = true;
 	return read_path(f, to, NULL);
 }
 

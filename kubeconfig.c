@@ -69,19 +69,15 @@ char *kubeconfig_path(const char *path, const char *dir)
 	return dir && *path != '/' ? join(dir, path) : mem_dup(path);
 }
 
-/* The folder of a file, absolute: what is relative to it may be read when the
- * process has gone elsewhere. */
-static char *folder_of(const char *file)
+char *kubeconfig_folder(const char *file)
 {
 	const char *slash = strrchr(file, '/');
-	char *dir = slash ? mem_dup_n(file, (size_t)(slash - file)) : mem_dup(".");
-	char *here = *file == '/' ? NULL : getcwd(NULL, 0);
-	if (!here)
-		return dir;
-	char *whole = join(here, dir);
-	free(here);
-	free(dir);
-	return whole;
+	char *folder = slash ? mem_dup_n(file, (size_t)(slash - file) + 1) : mem_dup(".");
+	char *absolute = realpath(folder, NULL);
+	if (!absolute)
+		return folder;
+	free(folder);
+	return absolute;
 }
 
 /* The parser says "line 3: what"; here it becomes "FILE:3: what". */
@@ -413,7 +409,7 @@ static bool read_all(struct source *s, const char *context, struct kubeconfig *k
 
 bool kubeconfig_load(struct kubeconfig *k, const char *file, const char *context, struct err *e)
 {
-	struct source s = {.file = file, .dir = folder_of(file), .e = e};
+	struct source s = {.file = file, .dir = kubeconfig_folder(file), .e = e};
 	bool ok = read_all(&s, context, k);
 	if (!ok)
 		kubeconfig_free(k);

@@ -53,3 +53,7 @@ char *kubeconfig_default(struct err *e);
  * passwd where HOME is not set); and relative paths taken from `dir`, unless
  * dir is NULL.  To be freed. */
 char *kubeconfig_path(const char *path, const char *dir);
+
+/* The folder of a file, absolute: what is relative to it stays there wherever we go.
+ * To be freed. */
+char *kubeconfig_folder(const char *file);
