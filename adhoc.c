@@ -14,8 +14,6 @@
 #include "nearest.h"
 #include "text.h"
 
-#define PORT "a number from 1 to 65535"
-
 /* What the words up to now have made. */
 struct maker {
 	struct config *config;
@@ -135,35 +133,23 @@ static void add_forward(struct maker *m, const struct port *p)
 	c->forwards[c->forward_count++] = f;
 }
 
-/* Decimal digits up to 65535; -1 if it is none. */
-static int32_t number_of(const char *text)
-{
-	int32_t n = *text ? 0 : -1;
-	for (; *text && n >= 0; text++) {
-		n = *text >= '0' && *text <= '9' ? n * 10 + (*text - '0') : -1;
-		n = n <= UINT16_MAX ? n : -1;
-	}
-	return n;
-}
-
-static bool is_port_name(enum k8s_type type, const char *text)
-{
-	return type == K8S_SERVICE ? names_is_service_port(text) : names_is_port(text);
-}
-
 /* "LOCAL:REMOTE", whose halves may be the same text. */
 static void read_pair(struct maker *m, const char *word, const char *local, const char *remote)
 {
-	int32_t from = *local ? number_of(local) : 0, to = number_of(remote);
-	if (to == 0 || (to < 0 && !is_port_name(m->type, remote)))
+	int32_t from = *local ? names_number(local) : 0;
+	uint16_t to;
+	if (!names_read_port(remote, m->type == K8S_SERVICE, &to))
 		problems_add(&m->problems, Nowhere,
-			"the remote port in '%s' must be " PORT ", or a port's name", word);
+			"the remote port in '%s' must be " NAMES_PORT_NUMBER ", or a port's name",
+			word);
 	else if (from < 0)
 		problems_add(&m->problems, Nowhere,
-			"the local port in '%s' must be " PORT ", or nothing: any free one", word);
+			"the local port in '%s' must be " NAMES_PORT_NUMBER
+			", or nothing: any free one",
+			word);
 	else if (m->name)
 		add_forward(m, &(struct port){.local = (uint16_t)from,
-				       .remote = (uint16_t)(to > 0 ? to : 0),
+				       .remote = to,
 				       .name = remote,
 				       .label = from ? local : remote});
 }

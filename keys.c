@@ -65,9 +65,7 @@ static bool read_kubeconfig(const struct field *f, void *to)
 /* Decimal digits within the key's bounds; -1 if it is none. */
 static int64_t number_of(const struct field *f)
 {
-	int64_t n = 0;
-	for (const char *p = f->text; *p && n <= f->key->max; p++)
-		n = *p >= '0' && *p <= '9' ? n * 10 + (*p - '0') : INT64_MAX;
+	int64_t n = names_number(f->text);
 	return n >= f->key->min && n <= f->key->max ? n : -1;
 }
 
@@ -171,8 +169,13 @@ static bool read_remote_port(const struct field *f, void *to)
 {
 	struct config_forward *own = f->members;
 	bool of_service = !f->typed || own->target.type == K8S_SERVICE;
-	bool is_name = of_service ? names_is_service_port(f->text) : names_is_port(f->text);
-	return is_name ? set_text(&own->target.port_name, f->text) : read_port(f, to);
+	uint16_t number;
+	if (!names_read_port(f->text, of_service, &number))
+		return refuse(f);
+	if (!number)
+		return set_text(&own->target.port_name, f->text);
+	*(uint16_t *)to = number;
+	return true;
 }
 
 static bool read_cluster(const struct field *f, void *to)
@@ -267,7 +270,6 @@ bool keys_read(const struct field *f)
 
 #define MEMBER(of, member) offsetof(struct of, member)
 #define UP_TO_A_DAY        "a duration up to 24h"
-#define PORT               "a number from 1 to 65535"
 
 static const struct key PorterKeys[] = {
 	[KEYS_CHECK_INTERVAL] = {"check_interval", MEMBER(config, settings.check_interval_ms),
@@ -301,11 +303,12 @@ static const struct key ForwardKeys[] = {
 	[KEYS_SERVICE] = {"service", MEMBER(config_forward, target.name), read_service,
 		.required = true, .must = "lower-case letters, digits, '-' and '.', 253 at most"},
 	[KEYS_REMOTE_PORT] = {"remote_port", MEMBER(config_forward, target.port), read_remote_port,
-		.required = true, .min = 1, .max = UINT16_MAX, .must = PORT ", or a port's name"},
+		.required = true, .min = 1, .max = UINT16_MAX,
+		.must = NAMES_PORT_NUMBER ", or a port's name"},
 	[KEYS_LOCAL_ADDRESS] = {"local_address", MEMBER(config_forward, local_address),
 		read_local_address, .must = "'localhost', an address of 127.0.0.0/8, or ::1"},
 	[KEYS_LOCAL_PORT] = {"local_port", MEMBER(config_forward, local_port), read_port,
-		.required = true, .min = 1, .max = UINT16_MAX, .must = PORT},
+		.required = true, .min = 1, .max = UINT16_MAX, .must = NAMES_PORT_NUMBER},
 	[KEYS_PROBE] = {"probe", MEMBER(config_forward, probe), read_probe,
 		.must = "'tcp', 'http /PATH', 'exec COMMAND' or 'none'"},
 	[KEYS_PROFILE] = {"profile", MEMBER(config_forward, profiles), read_profiles,

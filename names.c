@@ -50,6 +50,23 @@ bool names_is_port(const char *text)
 	return names_is_service_port(text) && strlen(text) <= NAMES_PORT_MAX && !strstr(text, "--");
 }
 
+int32_t names_number(const char *text)
+{
+	int32_t n = *text ? 0 : -1;
+	for (; *text && n >= 0; text++) {
+		n = *text >= '0' && *text <= '9' ? n * 10 + (*text - '0') : -1;
+		n = n <= UINT16_MAX ? n : -1;
+	}
+	return n;
+}
+
+bool names_read_port(const char *text, bool of_service, uint16_t *number)
+{
+	int32_t n = names_number(text);
+	*number = (uint16_t)(n > 0 ? n : 0);
+	return *number || (of_service ? names_is_service_port(text) : names_is_port(text));
+}
+
 /* ---- label selectors (apimachinery, pkg/labels/selector.go) ---- */
 
 static const char *blanks(const char *p)

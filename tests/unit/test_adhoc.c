@@ -146,7 +146,6 @@ static void is_asked_as_kubectl_is(void **state)
 	assert_string_equal(c.clusters[0].kubeconfig, File);
 	assert_int_equal(c.settings.check_interval_ms, 10000);
 	assert_int_equal(c.settings.tunnels, 4);
-	assert_false(c.log_is_set);
 	config_free(&c);
 
 	make_as(&c, (struct adhoc){.kubeconfig = File, .context = "plain"}, "svc/api 80", &told);

@@ -94,6 +94,38 @@ static void knows_names_of_ports(void **state)
 	}
 }
 
+/* A number counts, else a name, which depends on whose it is. */
+static void reads_ports(void **state)
+{
+	static const struct {
+		const char *text;
+		int32_t number;
+		bool pods, service;
+	} Cases[] = {
+		{"1", 1, true, true},
+		{"080", 80, true, true},
+		{"65535", 65535, true, true},
+		{"0", 0, false, false},
+		{"65536", -1, false, false},
+		{"99999999999999999999", -1, false, false},
+		{"", -1, false, false},
+		{"-1", -1, false, false},
+		{"8 0", -1, false, false},
+		{"http", -1, true, true},
+		{"0x50", -1, true, true},
+		{"sixteen-letters1", -1, false, true},
+		{"HTTP", -1, false, false},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		uint16_t number = 7;
+		assert_int_equal(names_number(Cases[i].text), Cases[i].number);
+		assert_int_equal(names_read_port(Cases[i].text, true, &number), Cases[i].service);
+		assert_int_equal(number, Cases[i].number > 0 ? Cases[i].number : 0);
+		assert_int_equal(names_read_port(Cases[i].text, false, &number), Cases[i].pods);
+	}
+}
+
 static void knows_selectors(void **state)
 {
 	static const char *const Good[] = {"app", "!app", "! app", "app=web", "app==web",
@@ -122,6 +154,7 @@ int main(void)
 		cmocka_unit_test(knows_labels_and_subdomains),
 		cmocka_unit_test(knows_the_longest),
 		cmocka_unit_test(knows_names_of_ports),
+		cmocka_unit_test(reads_ports),
 		cmocka_unit_test(knows_selectors),
 	};
 	return cmocka_run_group_tests_name("names", tests, NULL, NULL);
