@@ -91,7 +91,7 @@ bool problems_tell(struct problems *p, struct buf *out)
 		free(own->remedies);
 	}
 	if (count > PROBLEMS_SHOWN)
-		buf_print(out, "and %zu more\n", count - PROBLEMS_SHOWN);
+		buf_print(out, "  and %zu more\n", count - PROBLEMS_SHOWN);
 	free(p->all);
 	*p = (struct problems){0};
 	return !count;

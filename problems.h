@@ -32,5 +32,6 @@ void problems_remedy(struct problems *p, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Appends them all, a line each; remedies have lines of their own, indented by
- * two blanks.  True if there were none. */
+ * two blanks, as has the one that counts those that are not shown.  True if there
+ * were none. */
 bool problems_tell(struct problems *p, struct buf *out);

@@ -155,7 +155,6 @@ static void has_defaults(void **state)
 	check_settings(&c, 10000, 5000, 10000);
 	assert_int_equal(c.settings.tunnels, 4);
 	assert_string_equal(c.log, "porter.log");
-	assert_false(c.log_is_set);
 	assert_null(c.clusters[0].kubeconfig);
 	assert_null(c.clusters[0].context);
 	assert_int_equal(c.clusters[0].line, 1);
@@ -185,7 +184,6 @@ static void takes_every_setting(void **state)
 	check_settings(&c, 10, 0, 5400000);
 	assert_int_equal(c.settings.tunnels, 64);
 	assert_string_equal(c.log, "");
-	assert_true(c.log_is_set);
 	assert_string_equal(c.clusters[0].context, "team#1;eu: x");
 	assert_string_equal(c.forwards[0].target.name, "api.x-1");
 	assert_int_equal(c.clusters[0].transport, TRANSPORT_V4);
@@ -725,7 +723,7 @@ static void stops_after_fifty(void **state)
 		strcat(text, "x\n");
 	told = load(&c, text);
 	assert_null(strstr(told, "porter.ini:52)"));
-	assert_non_null(strstr(told, "(porter.ini:51)\nand 7 more\n"));
+	assert_non_null(strstr(told, "(porter.ini:51)\n  and 7 more\n"));
 	free(told);
 	free(text);
 }

@@ -66,7 +66,7 @@ static void tells_fifty(void **state)
 	}
 	for (unsigned i = 1; i <= PROBLEMS_SHOWN; i++)
 		buf_print(&want, "x (f:%u)\n  y\n", i);
-	buf_print(&want, "and 7 more\n");
+	buf_print(&want, "  and 7 more\n");
 	buf_put(&want, "", 1);
 	expect(&p, (const char *)buf_data(&want));
 	buf_free(&want);
