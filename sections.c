@@ -20,11 +20,25 @@ static struct section *last_section(const struct sections *s)
 	return s->count ? &s->all[s->count - 1] : NULL;
 }
 
-/* Of no kind yet. */
+/* Too many of them are told first: what else is wrong may come of that. */
+static void tell_full(struct sections *s)
+{
+	if (!s->full)
+		problems_add(s->problems, at(s, 0),
+			"there are more than %d sections: the rest is not read", SECTIONS_MAX);
+	s->full = true;
+}
+
+/* Of no kind yet; NULL if there are too many.  Room is for the next power of two. */
 static struct section *add_section(struct sections *s, unsigned line, const char *head)
 {
+	if (s->count == SECTIONS_MAX) {
+		tell_full(s);
+		return NULL;
+	}
 	size_t n = s->count++;
-	s->all = mem_grow(s->all, s->count * sizeof *s->all);
+	if (!(n & (n - 1)))
+		s->all = mem_grow(s->all, (n ? 2 * n : 1) * sizeof *s->all);
 	s->all[n] = (struct section){.head = mem_dup(head), .line = line};
 	return &s->all[n];
 }
@@ -76,6 +90,8 @@ static void on_section(void *owner, unsigned line, const char *head)
 {
 	struct sections *s = owner;
 	struct section *own = add_section(s, line, head);
+	if (!own)
+		return;
 	for (char *tab = own->head; (tab = strchr(tab, '\t'));)
 		*tab = ' '; /* names are shown */
 	size_t n = strcspn(own->head, " ");
@@ -130,6 +146,8 @@ static void on_key(void *owner, unsigned line, const char *name, const char *tex
 {
 	struct sections *s = owner;
 	struct section *own = last_section(s);
+	if (s->full)
+		return;
 	if (!own) {
 		before_all_sections(s, line, name);
 		return;
@@ -174,4 +192,5 @@ void sections_free(struct sections *s)
 	free(s->all);
 	s->all = NULL;
 	s->count = 0;
+	s->full = false;
 }

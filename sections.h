@@ -10,7 +10,10 @@
 
 #include "problems.h"
 
-enum { SECTIONS_KEYS_MAX = 10 }; /* of a section */
+enum {
+	SECTIONS_MAX = 4096,
+	SECTIONS_KEYS_MAX = 10, /* of a section */
+};
 
 struct field;
 
@@ -54,6 +57,7 @@ struct sections {
 
 	struct section *all; /* in the order of their lines; moves while the text is read */
 	size_t count;
+	bool full; /* there are more than SECTIONS_MAX: the rest was passed over */
 };
 
 void sections_read(struct sections *s, const char *text, size_t bytes);

@@ -20,7 +20,7 @@ static struct problems Problems;
 
 static struct sections read(const char *text)
 {
-	struct sections s = {Kinds, 2, "x.ini", &Problems, NULL, 0};
+	struct sections s = {Kinds, 2, "x.ini", &Problems, NULL, 0, false};
 	sections_read(&s, text, strlen(text));
 	return s;
 }
@@ -110,12 +110,39 @@ static void marks_what_was_told(void **state)
 	sections_free(&s);
 }
 
+/* The rest is passed over, with what is wrong in it. */
+static void takes_so_many(void **state)
+{
+	struct buf text = {0};
+	(void)state;
+	for (int i = 0; i < SECTIONS_MAX; i++)
+		buf_print(&text, "[part %d]\nweight=%d\n", i, i);
+	buf_put(&text, "", 1);
+	struct sections s = read((const char *)buf_data(&text));
+	expect_problems("");
+	assert_int_equal(s.count, SECTIONS_MAX);
+	assert_string_equal(s.all[SECTIONS_MAX - 1].value[0].text, "4095");
+	sections_free(&s);
+	text.tail--;
+	buf_print(&text, "[part x]\nweight=1\nspeed=1\n[part 0]\n[part y\n[tol]\n");
+	buf_put(&text, "", 1);
+	s = read((const char *)buf_data(&text));
+	expect_problems("there are more than 4096 sections: the rest is not read (x.ini)\n"
+			"a [section] ends with ']', and nothing but a comment follows "
+			"(x.ini:8197)\n");
+	assert_int_equal(s.count, SECTIONS_MAX);
+	assert_null(s.all[SECTIONS_MAX - 1].value[1].text);
+	sections_free(&s);
+	buf_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(has_texts_and_lines),
 		cmocka_unit_test(tells_what_does_not_fit),
 		cmocka_unit_test(marks_what_was_told),
+		cmocka_unit_test(takes_so_many),
 	};
 	return cmocka_run_group_tests_name("sections", tests, NULL, NULL);
 }
