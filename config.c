@@ -4,12 +4,16 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "keys.h"
 #include "kubeconfig.h"
 #include "mem.h"
@@ -18,6 +22,7 @@
 
 enum {
 	FILE_MAX = 1 << 20,   /* bytes */
+	PART = 16384,         /* of a stream */
 	NO_CLUSTER = INT_MAX, /* a forward's, before a good one is read */
 };
 
@@ -54,11 +59,12 @@ static bool is_told(const struct section *s, size_t key)
 	return s && (s->spoilt || (s->value[key].line && !s->value[key].text));
 }
 
-/* Whether it depends on a type, and that is known. */
+/* Whether it depends on a type, and that is known: one that was refused may be any. */
 static bool is_typed(const struct filling *f)
 {
 	return f->own->kind->keys == Keys[KEYS_FORWARD].keys &&
-	       (has_text(f->own, KEYS_TYPE) || has_text(f->template, KEYS_TYPE));
+	       (has_text(f->own, KEYS_TYPE) ||
+		       (!is_told(f->own, KEYS_TYPE) && has_text(f->template, KEYS_TYPE)));
 }
 
 static void check_missing(struct loader *l, const struct filling *f, size_t i)
@@ -70,6 +76,15 @@ static void check_missing(struct loader *l, const struct filling *f, size_t i)
 		problems_add(&l->problems,
 			at(l, own->value[i].line ? own->value[i].line : own->line),
 			"missing key '%s' in [%s]", key->name, own->head);
+}
+
+/* A template's text may be wrong only by the type of a forward that takes it. */
+static void name_taker(struct loader *l, const struct filling *f, size_t i)
+{
+	bool by_type = i == KEYS_SERVICE || i == KEYS_REMOTE_PORT;
+	if (by_type && !has_text(f->own, i) && has_text(f->own, KEYS_TYPE))
+		problems_remedy(&l->problems, "taken by [%s], type %s", f->own->head,
+			f->own->value[KEYS_TYPE].text);
 }
 
 /* A text that is refused has been told, once for all that take it. */
@@ -93,6 +108,7 @@ static void settle_key(struct loader *l, const struct filling *f, size_t i)
 		.sections = &l->sections,
 		.folder = l->folder};
 	if (!keys_read(&field)) {
+		name_taker(l, f, i);
 		free(value->text);
 		value->text = NULL;
 	}
@@ -187,13 +203,16 @@ static bool share_an_address(const struct config_forward *a, const struct config
 	       (!b->address_is_set && !strcmp(a->local_address, "::1"));
 }
 
+/* A section that is there twice was told of: its port is none of another's. */
 static const struct config_forward *same_port_before(const struct config *c, size_t i)
 {
-	const struct config_forward *own = &c->forwards[i], *other = c->forwards;
-	while (other < own && (other->local_port != own->local_port || !own->local_port ||
-				      !share_an_address(other, own)))
-		other++;
-	return other < own ? other : NULL;
+	const struct config_forward *own = &c->forwards[i];
+	for (const struct config_forward *other = c->forwards; own->local_port && other < own;
+		other++)
+		if (other->local_port == own->local_port && share_an_address(other, own) &&
+			strcmp(other->name, own->name) != 0)
+			return other;
+	return NULL;
 }
 
 /* Either may be missing where something else is wrong. */
@@ -212,11 +231,14 @@ void config_check_ports(const struct config *c, struct problems *problems)
 {
 	for (size_t i = 0; i < c->forward_count; i++) {
 		const struct config_forward *own = &c->forwards[i], *other = same_port_before(c, i);
-		if (other)
-			problems_add(problems, (struct place){c->path, own->port_line},
-				"local port %u is used by both '%s/%s' and '%s/%s'",
-				own->local_port, cluster_of(c, other), service_of(other),
-				cluster_of(c, own), service_of(own));
+		if (!other)
+			continue;
+		problems_add(problems, (struct place){c->path, own->port_line},
+			"local port %u is used by both '%s/%s' and '%s/%s'", own->local_port,
+			cluster_of(c, other), service_of(other), cluster_of(c, own),
+			service_of(own));
+		if (c->path)
+			problems_remedy(problems, "first in line %u", other->port_line);
 	}
 }
 
@@ -278,69 +300,138 @@ void config_defaults(struct config *c, struct problems *problems)
 
 /* ---- the file ---- */
 
-static bool ends_with(const char *text, const char *end)
+static bool begins_with(const char *text, const char *word)
 {
-	size_t n = strlen(text), m = strlen(end);
-	return n >= m && !strcmp(text + n - m, end);
+	return !strncmp(text, word, strlen(word));
 }
 
-/* By its first line with something in it: "---", "clusters:", "- name: x".  No
- * good porter.ini has such a line before its first section. */
-static bool is_yaml(const char *path, const char *text)
+static bool is_yaml_line(const char *line)
 {
-	while (*(text += strspn(text, " \t\r\n")) == '#')
-		text += strcspn(text, "\n");
-	size_t word = strspn(text, "abcdefghijklmnopqrstuvwxyz_\"'");
-	bool key = word && text[word] == ':' && strchr(" \t\r\n", text[word + 1]);
-	bool named = ends_with(path, ".yaml") || ends_with(path, ".yml");
-	return key || !strncmp(text, "---", 3) || !strncmp(text, "- ", 2) || *text == '{' ||
-	       (named && *text != '[' && *text != ';');
+	static const char *const Starts[] = {"---", "- ", "%", "{"};
+	static const char *const Names[] = {"clusters", "check_interval", "reconnect_delay"};
+	line += strspn(line, " \t");
+	for (size_t i = 0; i < sizeof Starts / sizeof *Starts; i++)
+		if (begins_with(line, Starts[i]))
+			return true;
+	line += strspn(line, "\"'");
+	for (size_t i = 0; i < sizeof Names / sizeof *Names; i++)
+		if (begins_with(line, Names[i])) {
+			const char *colon = line + strlen(Names[i]);
+			colon += strspn(colon, "\"' \t");
+			return *colon == ':' && strchr(" \t\r\n", colon[1]);
+		}
+	return false;
 }
 
-/* The result must not be named as the source is: the shell would empty that first. */
+/* A line that begins with '[' is a section's, whatever stands before it. */
+static bool is_yaml(const char *text)
+{
+	bool found = false;
+	text += begins_with(text, "\xef\xbb\xbf") ? 3 : 0; /* a byte order mark */
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
+		if (*text == '[')
+			return false;
+		found = found || is_yaml_line(text);
+	}
+	return found;
+}
+
+/* As one word of a shell.  To be freed. */
+static char *quoted(const char *text)
+{
+	struct buf word = {0};
+	bool plain = !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"0123456789/._-+,:@%=")];
+	if (plain)
+		return mem_dup(text);
+	buf_put(&word, "'", 1);
+	for (; *text; text++)
+		if (*text == '\'')
+			buf_print(&word, "'\\''");
+		else
+			buf_put(&word, text, 1);
+	buf_put(&word, "'", 1);
+	char *whole = mem_dup_n(buf_data(&word), buf_len(&word));
+	buf_free(&word);
+	return whole;
+}
+
+/* What the shell is to write to must not be there yet: it would be lost. */
 static void refuse_yaml(struct loader *l)
 {
 	const char *path = l->config->path;
+	char *from = quoted(path), to[32] = "porter.ini";
+	for (unsigned n = 2; !access(to, F_OK); n++)
+		snprintf(to, sizeof to, "porter-%u.ini", n);
 	problems_add(&l->problems, (struct place){NULL, 0},
-		"%s is YAML: ./yaml2ini %s > %s makes a porter.ini of it", path, path,
-		ends_with(path, "porter.ini") ? "new.ini" : "porter.ini");
+		"%s is YAML: yaml2ini %s > %s makes a porter.ini of it", path, from, to);
+	free(from);
 }
 
 static void read_text(struct loader *l, const char *text, size_t bytes)
 {
-	if (is_yaml(l->config->path, text))
+	if (is_yaml(text))
 		refuse_yaml(l);
 	else
 		sections_read(&l->sections, text, bytes);
 }
 
-static void read_file(struct loader *l)
+/* Whether its end has to be waited for: a pipe, as of -config <(COMMAND), or a terminal. */
+static bool is_stream(const char *path)
 {
-	FILE *file = fopen(l->config->path, "re");
+	struct stat st;
+	return !stat(path, &st) && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
+/* As file_read(), which does not wait; ETIMEDOUT if nothing comes for too long. */
+static bool read_stream(struct buf *into, const char *path)
+{
+	struct pollfd p = {
+		.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), .events = POLLIN};
+	if (p.fd < 0)
+		return false;
+	ssize_t n;
+	do {
+		int told = poll(&p, 1, CONFIG_SILENCE_S * 1000);
+		n = told > 0 ? read(p.fd, buf_room(into, PART), PART) : -1;
+		if (n > 0)
+			buf_push(into, (size_t)n);
+		else if (!told)
+			errno = ETIMEDOUT;
+	} while (n > 0 && buf_len(into) <= FILE_MAX);
+	int error = n > 0 ? EFBIG : errno;
+	close(p.fd);
+	errno = error;
+	return !n;
+}
+
+static void read_file(struct loader *l, bool may_wait)
+{
+	const char *path = l->config->path;
 	struct buf text = {0};
-	if (file)
-		buf_push(&text, fread(buf_room(&text, FILE_MAX + 1), 1, FILE_MAX + 1, file));
-	size_t n = buf_len(&text);
-	buf_put(&text, "", 1);
-	if (!file || ferror(file))
+	bool stream = is_stream(path);
+	if (stream && !may_wait) {
+		problems_add(&l->problems, at(l, 0),
+			"the configuration came through a pipe: it cannot be read again");
+	} else if (stream ? read_stream(&text, path) : file_read(&text, path, FILE_MAX)) {
+		buf_put(&text, "", 1);
+		read_text(l, (const char *)buf_data(&text), buf_len(&text) - 1);
+	} else if (errno == EFBIG) {
+		problems_add(&l->problems, at(l, 0), "the configuration is larger than 1 MiB");
+	} else {
 		problems_add(&l->problems, at(l, 0), "the configuration cannot be read: %s",
 			strerror(errno));
-	else if (n > FILE_MAX)
-		problems_add(&l->problems, at(l, 0), "the configuration is larger than 1 MiB");
-	else
-		read_text(l, (const char *)buf_data(&text), n);
-	if (file)
-		fclose(file);
+	}
 	buf_free(&text);
 }
 
-bool config_load(
-	struct config *c, const char *path, const struct config_pick *pick, struct buf *errors)
+bool config_load(struct config *c, const char *path, const struct config_pick *pick, bool may_wait,
+	struct buf *errors)
 {
 	struct loader l = {.config = c, .folder = kubeconfig_folder(path)};
 	set_defaults(c, path);
-	l.sections = (struct sections){Keys, KEYS_KINDS, c->path, &l.problems, NULL, 0};
-	read_file(&l);
+	l.sections = (struct sections){Keys, KEYS_KINDS, c->path, &l.problems, NULL, 0, false};
+	read_file(&l, may_wait);
 	settle(&l);
 	read_environment(c, &l.problems);
 	pick_apply(c, pick, &l.problems);

@@ -18,6 +18,7 @@
 
 enum {
 	CONFIG_TUNNELS_MAX = 64,
+	CONFIG_SILENCE_S = 30, /* a pipe's, before it is given up */
 };
 
 struct config_cluster {
@@ -71,6 +72,11 @@ struct config_pick {
  * uses are dropped.  False if anything is wrong: *errors then has every error,
  * a line each (a remedy: its own line, indented by two blanks), and *c is {0}.
  *
+ * A file is read without waiting.  What is none (`-config <(COMMAND)`: a pipe, a
+ * FIFO, a terminal) is read to its end where the caller `may_wait`, and given up
+ * when nothing has come for CONFIG_SILENCE_S; else it is refused, unread: so at a
+ * reload, which must not hold up what is served.
+ *
  * Checked in all of the file: unknown sections and keys (the nearest known one
  * is named), keys that are there twice, required ones that are missing, values
  * out of range, clusters and templates that do not exist, sections that are
@@ -81,8 +87,8 @@ struct config_pick {
  * PORTER_CHECK_INTERVAL and PORTER_RECONNECT_DELAY in the environment, unless
  * they are empty, come before what the file says.
  */
-bool config_load(
-	struct config *c, const char *path, const struct config_pick *pick, struct buf *errors);
+bool config_load(struct config *c, const char *path, const struct config_pick *pick, bool may_wait,
+	struct buf *errors);
 void config_free(struct config *c); /* back to {0}; entries may have been moved out: {0} */
 
 void config_cluster_free(struct config_cluster *k); /* back to {0} */
@@ -101,7 +107,8 @@ bool config_same_settings(const struct config_settings *a, const struct config_s
 bool config_same_cluster(const struct config_cluster *a, const struct config_cluster *b);
 bool config_same_forward(const struct config_forward *a, const struct config_forward *b);
 
-/* Tells local ports that two forwards would listen at. */
+/* Tells local ports that two forwards would listen at, and the line of the first one,
+ * unless both have the same name: that is told elsewhere. */
 void config_check_ports(const struct config *c, struct problems *problems);
 
 /* The i-th key there is, and the form of its section's head ("cluster NAME");

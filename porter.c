@@ -95,13 +95,13 @@ static void set_limits(void)
 	}
 }
 
-static bool load(struct config *c, struct buf *errors)
+static bool load(struct config *c, bool may_wait, struct buf *errors)
 {
 	const struct options *o = &Run.options;
 	const struct adhoc adhoc = {o->kubeconfig, o->context, o->namespace, o->words};
 	const struct config_pick pick = {(const char *const *)o->words, o->profiles};
 	return is_adhoc() ? adhoc_config(c, &adhoc, errors)
-			  : config_load(c, o->config, &pick, errors);
+			  : config_load(c, o->config, &pick, may_wait, errors);
 }
 
 static int load_config(struct buf *errors)
@@ -110,7 +110,7 @@ static int load_config(struct buf *errors)
 		print_ways_to_begin();
 		return EXIT_CONFIG;
 	}
-	return load(&Run.config, errors) ? EXIT_OK : EXIT_CONFIG;
+	return load(&Run.config, true, errors) ? EXIT_OK : EXIT_CONFIG;
 }
 
 /* Without a file, and for a check, people look at the terminal. */
@@ -277,7 +277,7 @@ static void reload(struct task *task)
 	struct manager_change change = {0};
 	(void)task;
 	ready_reload(false);
-	if (load(&c, &errors) && !manager_apply(Run.manager, &c, &errors, &change)) {
+	if (load(&c, false, &errors) && !manager_apply(Run.manager, &c, &errors, &change)) {
 		log_change(&change);
 		config_free(&Run.config);
 		Run.config = c;

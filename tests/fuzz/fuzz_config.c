@@ -67,7 +67,7 @@ static void load(const char *path, const struct config_pick *pick)
 {
 	struct config c = {0};
 	struct buf errors = {0};
-	if (config_load(&c, path, pick, &errors))
+	if (config_load(&c, path, pick, true, &errors))
 		check_whole(&c);
 	else
 		check_refused(&c, &errors);

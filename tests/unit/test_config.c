@@ -3,10 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -36,7 +38,7 @@ static char *load_picked(struct config *c, const char *path, const struct config
 {
 	struct buf errors = {0};
 	*c = (struct config){0};
-	bool good = config_load(c, path, pick, &errors);
+	bool good = config_load(c, path, pick, true, &errors);
 	char *text = mem_dup_n(buf_data(&errors), buf_len(&errors));
 	assert_int_equal(good, !*text);
 	if (!good)
@@ -221,7 +223,7 @@ static void takes_paths_from_the_file_s_folder(void **state)
 #define PROBES "'tcp', 'http /PATH', 'exec COMMAND' or 'none'"
 #define TYPES  "'service', 'pod', 'deployment', 'statefulset', 'daemonset' or 'selector'"
 
-#define YAML "porter.ini is YAML: ./yaml2ini porter.ini > new.ini makes a porter.ini of it\n"
+#define YAML "porter.ini is YAML: yaml2ini porter.ini > porter-2.ini makes a porter.ini of it\n"
 
 /* A file, and what is said of it. */
 static const char *const Refused[][2] = {
@@ -246,7 +248,18 @@ static const char *const Refused[][2] = {
 		"[forward a] is there twice, first in line 2 (porter.ini:9)\n"},
 	{"hold = 5s\ntunnels = 3\n[porter]\n",
 		"key 'hold' stands before the first [section] (porter.ini:1)\n"},
-	{"clusters:\n  - name: prod\n" PROD, YAML},
+	{"log: x\n" PROD, "key 'log' stands before the first [section] (porter.ini:1)\n"},
+	{"clusters: x\n" PROD, "key 'clusters' stands before the first [section] (porter.ini:1)\n"},
+	{"\xef\xbb\xbf" PROD "context = x\n---\n",
+		"the line is neither a [section] nor 'key = value' (porter.ini:3)\n"},
+	{"logs: x\n", "key 'logs' stands before the first [section] (porter.ini:1)\n"},
+	{"clusters:\n  - name: prod\n", YAML},
+	{"log: x\nclusters:\n  - name: prod\n", YAML},
+	{"\xef\xbb\xbf"
+	 "clusters:",
+		YAML},
+	{"reconnect_delay : 5s\r\n", YAML},
+	{"%YAML 1.2\n", YAML},
 	{"# ours\n\n  ---\nclusters:\n", YAML},
 	{"\"check_interval\": 10s\n", YAML},
 	{"{clusters: []}\n", YAML},
@@ -342,12 +355,18 @@ static const char *const Refused[][2] = {
 	{PROD "[cluster staging]\n" FORWARD("a", "prod", "api", "8080") FORWARD(
 		 "b", "staging", "web", "8081") FORWARD("c", "staging", "app", "8080"),
 		"local port 8080 is used by both 'prod/api' and 'staging/app' "
-		"(porter.ini:22)\n"},
+		"(porter.ini:22)\n  first in line 8\n"},
+	{PROD FORWARD("a", "prod", "api", "8080") FORWARD("a", "prod", "api", "8080")
+			FORWARD("b", "prod", "web", "8080"),
+		"[forward a] is there twice, first in line 2 (porter.ini:9)\n"
+		"local port 8080 is used by both 'prod/api' and 'prod/web' (porter.ini:21)\n  "
+		"first in line 7\n"},
 
 	/* addresses */
 	{PROD FORWARD("a", "prod", "api", "8080")
 			FORWARD("b", "prod", "web", "8080") "local_address = ::1\n",
-		"local port 8080 is used by both 'prod/api' and 'prod/web' (porter.ini:14)\n"},
+		"local port 8080 is used by both 'prod/api' and 'prod/web' (porter.ini:14)\n  "
+		"first in line 7\n"},
 	{PROD FORWARD("a", "prod", "api", "8080") "local_address = 0.0.0.0\n",
 		"local_address in [forward a] must be 'localhost', an address of 127.0.0.0/8, or "
 		"::1, not '0.0.0.0' (porter.ini:9)\n"},
@@ -407,11 +426,22 @@ static const char *const Refused[][2] = {
 		"unknown key 'tpye' in [template t] (porter.ini:4)\n  did you mean 'type'?\n"},
 	{PROD "[template t]\ncluster=prod\nnamespace=x\ntype=pod\nremote_port=1\nlocal_port=5\n"
 	      "[forward a]\nservice=a\ntemplate=t\n[forward b]\nservice=b\ntemplate=t\n",
-		"local port 5 is used by both 'prod/a' and 'prod/b' (porter.ini:11)\n"},
+		"local port 5 is used by both 'prod/a' and 'prod/b' (porter.ini:11)\n"
+		"  first in line 8\n"},
 	{PROD "[template t]\ncluster=prod\nnamespace=x\ntype=pod\nremote_port=1\n"
 	      "[forward a]\nservice=app=web\ntemplate=t\nlocal_port=1\n",
 		"service in [forward a] must be lower-case letters, digits, '-' and '.', 253 at "
 		"most, not 'app=web' (porter.ini:8)\n"},
+	{PROD "[template t]\ncluster=prod\nnamespace=x\ntype=selector\nservice=app=web\n"
+	      "remote_port=80\n[forward a]\ntype=selectr\ntemplate=t\nlocal_port=1\n",
+		"type in [forward a] must be " TYPES ", not 'selectr' (porter.ini:9)\n"},
+	{PROD "[template "
+	      "t]\ncluster=prod\nnamespace=x\nservice=app=web\nremote_port=sixteen-letters1\n"
+	      "[forward a]\ntype=deployment\ntemplate=t\nlocal_port=1\n",
+		"service in [template t] must be lower-case letters, digits, '-' and '.', 253 at "
+		"most, not 'app=web' (porter.ini:5)\n  taken by [forward a], type deployment\n"
+		"remote_port in [template t] must be a number from 1 to 65535, or a port's name, "
+		"not 'sixteen-letters1' (porter.ini:6)\n  taken by [forward a], type deployment\n"},
 	{"[template t]\n", "there is nothing to forward: no [forward NAME] (porter.ini)\n"},
 
 	/* what is wrong in one section may be needed in another */
@@ -419,7 +449,8 @@ static const char *const Refused[][2] = {
 		"unknown cluster 'prd' in [forward a] (porter.ini:3)\n  did you mean 'prod'?\n"
 		"service in [forward b] must be lower-case letters, digits, '-' and '.', 253 at "
 		"most, not 'Web' (porter.ini:12)\n"
-		"local port 1 is used by both '?/api' and 'prod/?' (porter.ini:14)\n"},
+		"local port 1 is used by both '?/api' and 'prod/?' (porter.ini:14)\n  first in "
+		"line 7\n"},
 
 	/* files */
 	{"[cluster production]\nkubeconfig=/nowhere/config\n" FORWARD(
@@ -554,14 +585,15 @@ static void judges_between_sections_what_is_picked(void **state)
 	(void)state;
 	expect_picked(NULL,
 		EAST "local port 5432 is used by both 'west/db' and 'east/db' "
-		     "(porter.ini:18)\n",
+		     "(porter.ini:18)\n  first in line 10\n",
 		NULL);
 	expect_picked(&(struct config_pick){.profiles = Dev}, "", "db-dev");
 	expect_picked(&(struct config_pick){.names = Web}, "", "web");
 	expect_picked(&(struct config_pick){.names = Web, .profiles = Dev}, "", "db-dev");
 	expect_picked(&(struct config_pick){.profiles = OnCall}, EAST, NULL);
 	expect_picked(&(struct config_pick){.names = Both},
-		EAST "local port 5432 is used by both 'west/db' and 'east/db' (porter.ini:18)\n",
+		EAST "local port 5432 is used by both 'west/db' and 'east/db' (porter.ini:18)\n"
+		     "  first in line 10\n",
 		NULL);
 }
 
@@ -618,15 +650,34 @@ static void heeds_the_environment(void **state)
 	unsetenv("PORTER_RECONNECT_DELAY");
 }
 
+static void expect_yaml(const char *path, const char *command)
+{
+	struct config c;
+	char want[256];
+	write_file(path, "clusters:\n");
+	char *told = load_path(&c, path);
+	snprintf(want, sizeof want, "%s is YAML: yaml2ini %s makes a porter.ini of it\n", path,
+		command);
+	assert_string_equal(told, want);
+	free(told);
+}
+
+/* To a file that is not there yet. */
 static void names_the_way_from_yaml(void **state)
 {
 	struct config c;
 	(void)state;
+	unlink("porter.ini");
+	expect_yaml("config.yaml", "config.yaml > porter.ini");
+	write_file("porter.ini", "");
+	expect_yaml("config.yaml", "config.yaml > porter-2.ini");
+	write_file("porter-2.ini", "");
+	expect_yaml("config.yaml", "config.yaml > porter-3.ini");
+	expect_yaml("a b'c.yml", "'a b'\\''c.yml' > porter-3.ini");
+	unlink("porter-2.ini");
 	write_file("config.yaml", "");
 	char *told = load_path(&c, "config.yaml");
-	assert_string_equal(told,
-		"config.yaml is YAML: ./yaml2ini config.yaml > porter.ini makes a "
-		"porter.ini of it\n");
+	assert_string_equal(told, "there is nothing to forward: no [forward NAME] (config.yaml)\n");
 	free(told);
 	write_file("config.yaml", "; ours\n" PROD FORWARD("a", "prod", "api", "1"));
 	told = load_path(&c, "config.yaml");
@@ -747,6 +798,43 @@ static void says_why_a_file_cannot_be_read(void **state)
 	free(big);
 }
 
+/* In two parts, the second one later. */
+static void write_to_pipe(const char *first, const char *second)
+{
+	int fd = open("pipe", O_WRONLY);
+	bool good = write(fd, first, strlen(first)) == (ssize_t)strlen(first);
+	usleep(50000);
+	good = good && write(fd, second, strlen(second)) == (ssize_t)strlen(second);
+	_exit(!good);
+}
+
+/* Nobody writes to it: what waits is ended by the alarm. */
+static void waits_for_a_pipe_where_it_may(void **state)
+{
+	struct config c = {0};
+	struct buf errors = {0};
+	int status;
+	(void)state;
+	alarm(60);
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	assert_false(config_load(&c, "pipe", NULL, false, &errors));
+	buf_put(&errors, "", 1);
+	assert_string_equal((char *)buf_data(&errors),
+		"the configuration came through a pipe: it cannot be read again (pipe)\n");
+	buf_free(&errors);
+	pid_t pid = fork();
+	if (!pid)
+		write_to_pipe(PROD, FORWARD("a", "prod", "api", "1"));
+	char *told = load_path(&c, "pipe");
+	assert_string_equal(told, "");
+	free(told);
+	assert_int_equal(c.forward_count, 1);
+	config_free(&c);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	alarm(0);
+}
+
 /* What is shown of a file and of its name is text. */
 static void shows_no_control_characters(void **state)
 {
@@ -775,7 +863,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	static const char *const Files[] = {"porter.ini", "sub/porter.ini", "sub/kube",
-		"a\x1b[2J.ini", "config.yaml", ".kube/config", ".kube/staging-config"};
+		"a\x1b[2J.ini", "config.yaml", "a b'c.yml", "pipe", ".kube/config",
+		".kube/staging-config"};
 	(void)state;
 	for (size_t i = 0; i < sizeof Files / sizeof *Files; i++)
 		unlink(Files[i]);
@@ -802,6 +891,7 @@ int main(void)
 		cmocka_unit_test(lets_its_entries_be_moved_out),
 		cmocka_unit_test(stops_after_fifty),
 		cmocka_unit_test(says_why_a_file_cannot_be_read),
+		cmocka_unit_test(waits_for_a_pipe_where_it_may),
 		cmocka_unit_test(shows_no_control_characters),
 	};
 	return cmocka_run_group_tests_name("config", tests, set_up, tear_down);

@@ -102,7 +102,7 @@ static enum exit_status apply(const char *forwards)
 	snprintf(text, sizeof text,
 		"[cluster a]\nkubeconfig = one\n[cluster b]\nkubeconfig = two\n%s", forwards);
 	put("porter.ini", text);
-	if (!config_load(&c, "porter.ini", NULL, &errors))
+	if (!config_load(&c, "porter.ini", NULL, true, &errors))
 		fail_msg("%.*s", (int)buf_len(&errors), (const char *)buf_data(&errors));
 	enum exit_status status = manager_apply(M, &c, &errors, &Change);
 	snprintf(Errors, sizeof Errors, "%.*s", (int)buf_len(&errors), (char *)buf_data(&errors));
