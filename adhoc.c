@@ -1,6 +1,6 @@
-/* Word by word: a resource, then its ports.  A word with a colon or of digits
- * only is a port, since no resource's name is; one without either is a pod's
- * name where a port follows.
+/* Word by word: a resource, then its ports.  A word of digits only is a port, and one
+ * with a colon that no '/' stands before, since no resource's name is; one without
+ * either is a pod's name where a port follows.
  */
 #include "adhoc.h"
 
@@ -70,6 +70,7 @@ static bool type_of(const char *text, size_t n, enum k8s_type *type)
 	return found;
 }
 
+/* A short word is near to all of them. */
 static void refuse_type(struct maker *m, const char *word, size_t n)
 {
 	char *type = mem_dup_n(word, n);
@@ -77,10 +78,10 @@ static void refuse_type(struct maker *m, const char *word, size_t n)
 	for (size_t i = 0; i < TYPES; i++)
 		nearest_consider(&best, Types[i].word);
 	problems_add(&m->problems, Nowhere, "unknown type '%s' in '%s'", type, word);
-	if (best.word)
+	if (best.word && n > 3)
 		problems_remedy(&m->problems, "did you mean '%s'?", best.word);
 	else
-		problems_remedy(&m->problems, "there are svc, pod, deploy, sts and ds");
+		problems_remedy(&m->problems, "there are " ADHOC_TYPES);
 	free(type);
 }
 
@@ -171,7 +172,8 @@ static void read_port(struct maker *m, const char *word)
 
 static bool is_port(const char *word)
 {
-	return word && (strchr(word, ':') || (*word && !word[strspn(word, "0123456789")]));
+	return word &&
+	       (word[strcspn(word, ":/")] == ':' || (*word && !word[strspn(word, "0123456789")]));
 }
 
 static void end_resource(struct maker *m)
@@ -181,16 +183,26 @@ static void end_resource(struct maker *m)
 			m->word);
 }
 
-static void read_resource(struct maker *m, const char *word)
+/* Nothing is known of it yet. */
+static void begin_resource(struct maker *m, const char *word)
 {
-	const char *slash = strchr(word, '/'), *name = slash ? slash + 1 : word;
 	end_resource(m);
 	m->word = word;
 	m->type = K8S_POD;
 	m->name = NULL;
 	m->has_port = false;
+}
+
+static void read_resource(struct maker *m, const char *word)
+{
+	const char *slash = strchr(word, '/'), *name = slash ? slash + 1 : word;
+	const char *colon = strchr(word, ':');
+	begin_resource(m, word);
 	if (slash && !type_of(word, (size_t)(slash - word), &m->type))
 		refuse_type(m, word, (size_t)(slash - word));
+	else if (colon)
+		problems_add(&m->problems, Nowhere, "%s: a blank before the port, as in: %.*s %s",
+			word, (int)(colon - word), word, colon + 1);
 	else if (!names_is_subdomain(name))
 		problems_add(&m->problems, Nowhere,
 			"the name in '%s' must be lower-case letters, digits, '-' and '.', 253 at "
@@ -200,11 +212,30 @@ static void read_resource(struct maker *m, const char *word)
 		m->name = name;
 }
 
+/* "svc api", where neither can be anything else. */
+static bool is_cut(char *const *words)
+{
+	enum k8s_type type;
+	const char *name = words[1];
+	return name && !is_port(name) && !strchr(name, '/') &&
+	       type_of(words[0], strlen(words[0]), &type);
+}
+
+static void refuse_cut(struct maker *m, char *const *words)
+{
+	begin_resource(m, words[0]);
+	problems_add(&m->problems, Nowhere, "%s %s: a type and its name are one word", words[0],
+		words[1]);
+	problems_remedy(&m->problems, "did you mean %s/%s?", words[0], words[1]);
+}
+
 static void read_words(struct maker *m, char *const *words)
 {
 	for (; *words; words++)
 		if (is_port(*words)) {
 			read_port(m, *words);
+		} else if (is_cut(words)) {
+			refuse_cut(m, words++);
 		} else if (strchr(*words, '/') || !m->word || is_port(words[1])) {
 			read_resource(m, *words);
 		} else {
@@ -220,8 +251,7 @@ bool adhoc_is(char *const *words)
 	for (char *const *word = words; *word; word++) {
 		enum k8s_type type;
 		const char *slash = strchr(*word, '/');
-		if ((word > words && is_port(*word)) ||
-			(slash && type_of(*word, (size_t)(slash - *word), &type)))
+		if (is_port(*word) || (slash && type_of(*word, (size_t)(slash - *word), &type)))
 			return true;
 	}
 	return false;
@@ -232,6 +262,22 @@ bool adhoc_is(char *const *words)
 static char *or_copy(const char *a, const char *b, const char *c)
 {
 	return mem_dup(a ? a : b ? b : c);
+}
+
+static void check_namespace(struct maker *m, const struct adhoc *a, const struct kubeconfig *k)
+{
+	struct buf source = {0};
+	if (names_is_label(m->namespace))
+		return;
+	if (a->namespace)
+		buf_print(&source, "-n");
+	else
+		buf_print(&source, "%s, context '%s'", k->file, k->context);
+	problems_add(&m->problems, Nowhere,
+		"a namespace must be lower-case letters, digits and '-', 63 at most, not '%s' "
+		"(%.*s)",
+		m->namespace, (int)buf_len(&source), (const char *)buf_data(&source));
+	buf_free(&source);
 }
 
 /* What is not known where the kubeconfig is refused stands in messages only. */
@@ -250,11 +296,7 @@ static void set_cluster(struct maker *m, const struct adhoc *a)
 			.context = or_copy(k.context, a->context, "?")};
 	text_clean(c->clusters[0].name);
 	m->namespace = or_copy(a->namespace, k.namespace, "default");
-	if (!names_is_label(m->namespace))
-		problems_add(&m->problems, Nowhere,
-			"a namespace must be lower-case letters, digits and '-', 63 at most, not "
-			"'%s'",
-			m->namespace);
+	check_namespace(m, a, &k);
 	kubeconfig_free(&k);
 	free(file);
 }

@@ -17,9 +17,12 @@ struct adhoc {
 	char *const *words;                           /* ends with NULL */
 };
 
-/* Whether the words mean this: one is TYPE/NAME of a known type, or behind the
- * first there is a port.  Otherwise they may be names of forwards of a file,
- * which may have a '/', too. */
+/* The types, for messages. */
+#define ADHOC_TYPES "svc, pod, deploy, sts and ds"
+
+/* Whether the words mean this: one is TYPE/NAME of a known type, or a port (digits,
+ * or a colon with no '/' before it).  Otherwise they may be names of forwards of a
+ * file, which may have a '/', too. */
 bool adhoc_is(char *const *words);
 
 /* Makes *c, which is {0}, of it: one cluster, called as the context is (which is

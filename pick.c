@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adhoc.h"
 #include "mem.h"
 #include "nearest.h"
 
@@ -79,10 +80,11 @@ static void tell_words(struct problems *problems, const struct words *w)
 	buf_free(&list);
 }
 
-/* Tells those that nothing is called; `fmt` has room for one. */
+/* Tells those that no forward has, as its name or as a profile. */
 static void check_words(struct problems *problems, const char *file, const char *const *asked,
-	const struct words *w, const char *what)
+	const struct words *w, bool names)
 {
+	const char *what = names ? "is called" : "has the profile";
 	for (; asked && *asked; asked++) {
 		struct nearest best = nearest_to(*asked);
 		if (is_in(*asked, w->all))
@@ -94,14 +96,16 @@ static void check_words(struct problems *problems, const char *file, const char 
 			problems_remedy(problems, "did you mean '%s'?", best.word);
 		if (w->count)
 			tell_words(problems, w);
+		if (names && strchr(*asked, '/'))
+			problems_remedy(problems, "without a file, types are " ADHOC_TYPES);
 	}
 }
 
 static void check(const struct config *c, const struct config_pick *pick, struct problems *problems)
 {
 	struct words names = names_of(c), profiles = profiles_of(c);
-	check_words(problems, c->path, pick->names, &names, "is called");
-	check_words(problems, c->path, pick->profiles, &profiles, "has the profile");
+	check_words(problems, c->path, pick->names, &names, true);
+	check_words(problems, c->path, pick->profiles, &profiles, false);
 	free(names.all);
 	free(profiles.all);
 }

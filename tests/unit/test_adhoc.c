@@ -191,6 +191,17 @@ static void says_what_is_wrong(void **state)
 		{"svc/api pod/db 80", "svc/api: which port? as in: svc/api 8080:80\n"},
 		{"api svc/db 80", "api: which port? as in: api 8080:80\n"},
 		{"8080:80", "8080:80: a port of what? as in: svc/api 8080:80\n"},
+		{"svc/api:80", "svc/api:80: a blank before the port, as in: svc/api 80\n"},
+		{"svc/api:8080:80 81",
+			"svc/api:8080:80: a blank before the port, as in: svc/api 8080:80\n"},
+		{"svc api 8080:80", "svc api: a type and its name are one word\n"
+				    "  did you mean svc/api?\n"},
+		{"svc/db 80 po api", "po api: a type and its name are one word\n"
+				     "  did you mean po/api?\n"},
+		{"rs/web 80", "unknown type 'rs' in 'rs/web'\n"
+			      "  there are svc, pod, deploy, sts and ds\n"},
+		{"sv/web 80", "unknown type 'sv' in 'sv/web'\n"
+			      "  there are svc, pod, deploy, sts and ds\n"},
 		{"svc/api http", "http: at which local port? as in: 8080:http\n"},
 		{"svc/api 80 http", "http: at which local port? as in: 8080:http\n"},
 		{"svcs/api 80", "unknown type 'svcs' in 'svcs/api'\n  did you mean 'svc'?\n"},
@@ -235,15 +246,23 @@ static void says_what_is_wrong(void **state)
 static void says_what_is_wrong_with_the_cluster(void **state)
 {
 	struct config c;
-	char *told;
+	char *told, want[256];
 	(void)state;
 	make_as(&c, (struct adhoc){.kubeconfig = "/nowhere/config", .namespace = "Shop"},
 		"svc/api 80 pod/db 80 web", &told);
 	assert_string_equal(told,
 		"cannot read kubeconfig '/nowhere/config': No such file or directory\n"
-		"a namespace must be lower-case letters, digits and '-', 63 at most, not 'Shop'\n"
+		"a namespace must be lower-case letters, digits and '-', 63 at most, not 'Shop' "
+		"(-n)\n"
 		"web: at which local port? as in: 8080:web\n"
 		"local port 80 is used by both '?/api' and '?/db'\n");
+	free(told);
+	make_as(&c, (struct adhoc){.kubeconfig = File, .context = "upper"}, "svc/api 80", &told);
+	snprintf(want, sizeof want,
+		"a namespace must be lower-case letters, digits and '-', 63 at most, not 'Shop' "
+		"(%s, context 'upper')\n",
+		File);
+	assert_string_equal(told, want);
 	free(told);
 }
 
@@ -254,12 +273,16 @@ static void tells_kubectl_s_grammar_from_names(void **state)
 	char *const pod[] = {"api", "8080", NULL}, *const any[] = {"api", ":80", NULL};
 	char *const last[] = {"api", "db", "5432:pg", NULL}, *const number[] = {"8080", NULL};
 	char *const label[] = {"prod/api", NULL}, *const typo[] = {"ing/api", "80", NULL};
-	char *const none[] = {NULL};
+	char *const pair[] = {":80", NULL}, *const glued[] = {"svc/api:80", NULL};
+	char *const other[] = {"prod/a:80", NULL}, *const none[] = {NULL};
 	(void)state;
 	assert_false(adhoc_is(none));
 	assert_false(adhoc_is(api));
 	assert_false(adhoc_is(names));
-	assert_false(adhoc_is(number));
+	assert_true(adhoc_is(number));
+	assert_true(adhoc_is(pair));
+	assert_true(adhoc_is(glued));
+	assert_false(adhoc_is(other));
 	assert_false(adhoc_is(label));
 	assert_true(adhoc_is(service));
 	assert_true(adhoc_is(later));
@@ -274,6 +297,7 @@ static int write_kubeconfig(void **state)
 	static const char Text[] =
 		"{current-context: kind, clusters: [{name: c, cluster: {server: 'http://h'}}],\n"
 		"contexts: [{name: kind, context: {cluster: c, namespace: shop}},\n"
+		"{name: upper, context: {cluster: c, namespace: Shop}},\n"
 		"{name: plain, context: {cluster: c}}, {name: \"a\\eb\", context: {cluster: "
 		"c}}]}\n";
 	int fd = mkstemp(File);

@@ -120,12 +120,16 @@ static void tells_what_there_is_not(void **state)
 static void tells_of_a_single_one_and_of_none(void **state)
 {
 	static const char *const Profiles[] = {"prod", NULL}, *const Names[] = {"x", NULL};
+	static const char *const Type[] = {"rs/web", NULL};
 	(void)state;
 	while (C.forward_count > 2)
 		config_forward_free(&C.forwards[--C.forward_count]);
 	expect(&(struct config_pick){.profiles = Profiles}, "/",
 		"no forward has the profile 'prod' (p.ini)\n  there is: dev\n");
 	expect(&(struct config_pick){.names = Names}, "/", "no forward is called 'x' (p.ini)\n");
+	expect(&(struct config_pick){.names = Type}, "/",
+		"no forward is called 'rs/web' (p.ini)\n"
+		"  without a file, types are svc, pod, deploy, sts and ds\n");
 }
 
 static void lists_as_many_as_there_is_room_for(void **state)
