@@ -11,6 +11,8 @@
 #include "mem.h"
 #include "nearest.h"
 
+static const struct place Nowhere = {NULL, 0};
+
 struct rule;
 typedef bool reader(struct options *o, const struct rule *rule, char *text);
 static reader read_switch, read_text, read_config, read_wait, read_format, read_profiles;
@@ -25,7 +27,7 @@ static const struct rule {
 	{"config", "FILE", "configuration file (default: porter.ini)", read_config,
 		offsetof(struct options, config), NULL, "PORTER_CONFIG"},
 	{"profile", "NAMES", "only forwards with one of these profiles (\"dev,db\")", read_profiles,
-		offsetof(struct options, profiles), "at most 32 names, with commas between them",
+		offsetof(struct options, profiles), "1 to 32 names, with commas between them",
 		NULL},
 	{"verbose", NULL, "log debug lines too, one for each local connection", read_switch,
 		offsetof(struct options, verbose), NULL, "PORTER_VERBOSE"},
@@ -98,19 +100,26 @@ static bool read_format(struct options *o, const struct rule *rule, char *text)
 	return o->log_format == LOG_JSON || !strcmp(text, "text");
 }
 
-/* Cut at the commas, in place. */
+static size_t count_names(const char *text)
+{
+	size_t n = 0;
+	for (; *(text += strspn(text, ", ")); text += strcspn(text, ", "))
+		n++;
+	return n;
+}
+
+/* Cut at the commas, in place: where it is refused it is shown, so that comes first. */
 static bool read_profiles(struct options *o, const struct rule *rule, char *text)
 {
 	(void)rule;
-	size_t n = 0;
+	size_t n = 0, more = count_names(text);
 	while (o->profiles[n])
 		n++;
-	for (char *name = strtok(text, ", "); name; name = strtok(NULL, ", ")) {
-		if (n == OPTIONS_PROFILES_MAX)
-			return false;
+	if (!more || n + more > OPTIONS_PROFILES_MAX)
+		return false;
+	for (char *name = strtok(text, ", "); name; name = strtok(NULL, ", "))
 		o->profiles[n++] = name;
-	}
-	return n;
+	return true;
 }
 
 /* ---- rows ---- */
@@ -131,81 +140,92 @@ static bool is_switch(const struct rule *rule)
 /* ---- the environment, and the command line ---- */
 
 /* An empty variable is as none. */
-static void read_environment(struct options *o, struct buf *errors)
+static void read_environment(struct options *o, struct problems *p)
 {
 	for (size_t i = 0; i < RULES; i++) {
 		const struct rule *rule = &Rules[i];
 		char *text = rule->environment ? getenv(rule->environment) : NULL;
 		if (text && *text && !rule->read(o, rule, text))
-			buf_print(errors, "%s in the environment must be %s, not '%s'\n",
+			problems_add(p, Nowhere, "%s in the environment must be %s, not '%s'",
 				rule->environment, is_switch(rule) ? "true or false" : rule->must,
 				text);
 	}
 }
 
-static void unknown_option(struct buf *errors, const char *argument, size_t dashes, size_t n)
+static void unknown_option(struct problems *p, const char *argument, size_t dashes, size_t n)
 {
 	char *typed = mem_dup_n(argument + dashes, n);
 	struct nearest best = nearest_to(typed);
 	for (size_t i = 0; i < RULES; i++)
 		nearest_consider(&best, Rules[i].name);
-	buf_print(errors, "unknown option '%s'\n", argument);
+	problems_add(p, Nowhere, "unknown option '%s'", argument);
 	if (best.word)
-		buf_print(errors, "  did you mean '-%s'?\n", best.word);
+		problems_remedy(p, "did you mean '-%s'?", best.word);
 	free(typed);
 }
 
 /* Returns how many arguments it takes. */
-static size_t read_option(struct options *o, char **argument, struct buf *errors)
+static size_t read_option(struct options *o, char **argument, struct problems *p)
 {
 	char *name = *argument + strspn(*argument, "-"), *text = NULL;
 	size_t dashes = (size_t)(name - *argument), n = strcspn(name, "=");
 	const struct rule *rule = dashes <= 2 ? find_rule(name, n) : NULL;
 	static char True[] = "true";
 	if (!rule) {
-		unknown_option(errors, *argument, dashes, n);
+		unknown_option(p, *argument, dashes, n);
 		return 1;
 	}
 	text = name[n] ? name + n + 1 : is_switch(rule) ? True : argument[1];
 	if (!text)
-		buf_print(errors, "a value is missing behind '%s'\n", *argument);
+		problems_add(p, Nowhere, "a value is missing behind '%s'", *argument);
 	else if (!rule->read(o, rule, text))
-		buf_print(errors, "-%s must be %s, not '%s'\n", rule->name,
+		problems_add(p, Nowhere, "-%s must be %s, not '%s'", rule->name,
 			is_switch(rule) ? "true or false" : rule->must, text);
 	return text && text == argument[1] ? 2 : 1;
 }
 
 /* ---- what does not go together ---- */
 
-static void check_together(const struct options *o, struct buf *errors)
+void options_no_log(struct problems *p)
+{
+	problems_add(p, Nowhere, "in the background the log needs a file");
+	problems_remedy(p, "name one with -log FILE");
+}
+
+static void check_together(const struct options *o, struct problems *p)
 {
 	bool adhoc = adhoc_is(o->words), kubectls = o->kubeconfig || o->context || o->namespace;
 	const struct {
 		bool wrong;
-		const char *words; /* with their remedy */
+		const char *words, *remedy; /* or "" */
 	} table[] = {
-		{o->command && !*o->command, "there is no command behind '--'\n"},
-		{o->command && o->detach, "-detach does not go together with a command\n"},
-		{o->command && o->check, "-check does not go together with a command\n"},
-		{o->check && o->detach, "-check does not go together with -detach\n"},
-		{o->detach && o->log && !*o->log, OPTIONS_NO_LOG},
-		{adhoc && o->config_is_set,
-			"-config does not go together with TYPE/NAME and ports\n"},
-		{adhoc && *o->profiles, "-profile does not go together with TYPE/NAME and ports\n"},
-		{adhoc && o->watch, "-watch does not go together with TYPE/NAME and ports\n"},
-		{!adhoc && kubectls, "-context, -n and -kubeconfig are for use without a file\n"
-				     "  as in: porter -n shop svc/api 8080:80\n"},
+		{o->command && !*o->command, "there is no command behind '--'", ""},
+		{o->command && o->detach, "-detach does not go together with a command", ""},
+		{o->command && o->check, "-check does not go together with a command", ""},
+		{o->check && o->detach, "-check does not go together with -detach", ""},
+		{adhoc && o->config_is_set, "-config does not go together with TYPE/NAME and ports",
+			""},
+		{adhoc && *o->profiles, "-profile does not go together with TYPE/NAME and ports",
+			""},
+		{adhoc && o->watch, "-watch does not go together with TYPE/NAME and ports", ""},
+		{!adhoc && kubectls, "-context, -n and -kubeconfig are for use without a file",
+			"as in: porter -n shop svc/api 8080:80"},
 	};
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		if (table[i].wrong)
-			buf_print(errors, "%s", table[i].words);
+		if (table[i].wrong) {
+			problems_add(p, Nowhere, "%s", table[i].words);
+			problems_remedy(p, "%s", table[i].remedy);
+		}
+	if (o->detach && o->log && !*o->log)
+		options_no_log(p);
 }
 
 bool options_read(struct options *o, char **argv, struct buf *errors)
 {
+	struct problems p = {0};
 	char **word = argv;
 	*o = (struct options){.config = "porter.ini", .wait_ms = -1, .words = argv};
-	read_environment(o, errors);
+	read_environment(o, &p);
 	o->config_is_set = false;
 	for (char **at = argv + 1; *at; at++) {
 		if (!strcmp(*at, "--")) {
@@ -213,13 +233,13 @@ bool options_read(struct options *o, char **argv, struct buf *errors)
 			break;
 		}
 		if (**at == '-')
-			at += read_option(o, at, errors) - 1;
+			at += read_option(o, at, &p) - 1;
 		else
 			*word++ = *at;
 	}
 	*word = NULL;
-	check_together(o, errors);
-	return !buf_len(errors);
+	check_together(o, &p);
+	return problems_tell(&p, errors);
 }
 
 /* ---- what documents them ---- */

@@ -8,9 +8,7 @@
 
 #include "buf.h"
 #include "log.h"
-
-/* The same is wrong where the configuration says so. */
-#define OPTIONS_NO_LOG "in the background the log needs a file\n  name one with -log FILE\n"
+#include "problems.h"
 
 enum { OPTIONS_PROFILES_MAX = 32 };
 
@@ -29,13 +27,15 @@ struct options {
 };
 
 /* Reads argv, whose strings must stay; words and command point into it, and words are
- * moved to its beginning.  False if anything is wrong: *errors then has a line for each
- * thing that is, and, where there is one, a line with the remedy, indented by two
- * blanks.
+ * moved to its beginning.  False if anything is wrong: *errors then has it as
+ * problems_tell() does.
  *
  * Options begin with one or two dashes and stand anywhere before "--"; a value follows
  * as "-name VALUE" or "-name=VALUE"; switches take "=true" and "=false", as in Go. */
 bool options_read(struct options *o, char **argv, struct buf *errors);
+
+/* Tells that -detach needs a log file: the same is wrong where the configuration has none. */
+void options_no_log(struct problems *p);
 
 /* Usage, options, environment and exit statuses. */
 void options_help(FILE *to);

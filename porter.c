@@ -24,6 +24,7 @@
 #include "mem.h"
 #include "notify.h"
 #include "options.h"
+#include "problems.h"
 #include "ready.h"
 #include "report.h"
 #include "wake.h"
@@ -52,10 +53,14 @@ static void print_errors(struct buf *errors)
 	buf_free(errors);
 }
 
-static void print_ways_to_begin(void)
+static void print_ways_to_begin(struct buf *errors)
 {
+	struct problems p = {0};
+	problems_add(&p, (struct place){NULL, 0}, "there is no configuration file '%s'",
+		Run.options.config);
+	problems_tell(&p, errors);
+	print_errors(errors);
 	fprintf(stderr,
-		"Error: there is no configuration file '%s'\n"
 		"Ways to begin:\n"
 		"  porter svc/web 8080:80               with no file, as with kubectl\n"
 		"  cp porter.ini.example porter.ini     and put your clusters and ports in\n"
@@ -69,8 +74,7 @@ static void print_ways_to_begin(void)
 		"    service = web\n"
 		"    type = service\n"
 		"    local_port = 8080\n"
-		"    remote_port = 80\n",
-		Run.options.config);
+		"    remote_port = 80\n");
 }
 
 /* ---- start ---- */
@@ -107,7 +111,7 @@ static bool load(struct config *c, bool may_wait, struct buf *errors)
 static int load_config(struct buf *errors)
 {
 	if (!is_adhoc() && access(Run.options.config, F_OK) && errno == ENOENT) {
-		print_ways_to_begin();
+		print_ways_to_begin(errors);
 		return EXIT_CONFIG;
 	}
 	return load(&Run.config, true, errors) ? EXIT_OK : EXIT_CONFIG;
@@ -141,17 +145,19 @@ static int open_log(struct buf *errors)
 {
 	const struct options *o = &Run.options;
 	const char *path = log_path();
+	struct problems p = {0};
 	log_level(log_least());
 	log_format(o->log_format);
 	if (o->detach && !*path)
-		buf_print(errors, OPTIONS_NO_LOG);
+		options_no_log(&p);
 	else if (log_open(path))
 		return EXIT_OK;
 	else if (o->log || o->detach)
-		buf_print(errors, "cannot write the log file '%s': %s\n", path, strerror(errno));
+		problems_add(&p, (struct place){NULL, 0}, "cannot write the log file '%s': %s",
+			path, strerror(errno));
 	else
 		warn_of_log(path, "the log file cannot be written: lines go to stderr");
-	return buf_len(errors) ? EXIT_CONFIG : EXIT_OK;
+	return problems_tell(&p, errors) ? EXIT_OK : EXIT_CONFIG;
 }
 
 /* The reloaded configuration may name another. */

@@ -75,6 +75,39 @@ def test_without_a_configuration_it_says_ways_to_begin(tmp_path):
     assert "kubeconfig" in err and "porter.ini:1" in err  # the sample itself is right
 
 
+@pytest.mark.parametrize("options", [["-config", "a\x1b[2J\n"], ["-log", "a\x1b[2J\n/b"]])
+def test_what_is_shown_of_an_argument_is_text(tmp_path, options):
+    write(tmp_path)
+    status, _, err = run(tmp_path, *options)
+    assert status == 3 and "\x1b" not in err
+    assert "'a?[2J?" in err.splitlines()[0]
+
+
+def test_a_configuration_may_come_through_a_pipe(tmp_path):
+    write(tmp_path, local_port="http")
+    command = f'"{PORTER}" -config <(sleep 0.1; cat porter.ini)'
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=LIMIT)
+    assert done.returncode == 3
+    assert "local_port in [forward api] must be a number from 1 to 65535, not 'http'" in done.stderr
+
+
+def test_a_pipe_is_not_read_again(tmp_path, taken):
+    write(tmp_path, local_port=taken, local_address="127.0.0.3")
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen([PORTER, "-config", "pipe", "-headless"], cwd=tmp_path, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True) as process:
+        (tmp_path / "pipe").write_text((tmp_path / "porter.ini").read_text())
+        assert process.stdout.readline().startswith("prod/api Reconnecting: ")
+        process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + LIMIT
+        while "through a pipe: it cannot be read again" not in (tmp_path / "porter.log").read_text():
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(LIMIT) == 0
+
+
 def test_all_mistakes_are_told_with_their_lines(tmp_path):
     write(tmp_path, local_port="http", type="svc", remote_port=None, remote_prot=80)
     status, _, err = run(tmp_path)

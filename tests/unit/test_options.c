@@ -11,6 +11,9 @@
 
 enum { ARGUMENTS = 16 };
 
+#define EIGHT      "a,b,c,d,e,f,g,h"
+#define THIRTY_TWO EIGHT "," EIGHT ",," EIGHT "," EIGHT
+
 static struct options O;
 static char *Line, *Argv[ARGUMENTS];
 
@@ -89,6 +92,16 @@ static void reads_values_in_both_ways(void **state)
 	}
 }
 
+static void takes_so_many_profiles(void **state)
+{
+	(void)state;
+	read_well("porter -profile=" EIGHT " -profile ," EIGHT "," EIGHT "," EIGHT);
+	assert_string_equal(O.profiles[31], "h");
+	assert_null(O.profiles[32]);
+	read_well("porter -profile " THIRTY_TWO);
+	assert_string_equal(O.profiles[31], "h");
+}
+
 static void takes_switches_as_go_does(void **state)
 {
 	(void)state;
@@ -164,9 +177,16 @@ static void says_what_is_wrong(void **state)
 		{"porter -wait soon", "-wait must be a duration, as in 20s or 1m30s, not 'soon'\n"},
 		{"porter -wait -5s", "-wait must be a duration, as in 20s or 1m30s, not '-5s'\n"},
 		{"porter -log-format xml", "-log-format must be 'text' or 'json', not 'xml'\n"},
-		{"porter -profile _",
-			"-profile must be at most 32 names, with commas between them, "
-			"not ''\n"},
+		{"porter -profile _", "-profile must be 1 to 32 names, with commas between them, "
+				      "not ''\n"},
+		{"porter -profile a -profile ,",
+			"-profile must be 1 to 32 names, with commas between them, not ','\n"},
+		{"porter -profile " THIRTY_TWO ",i",
+			"-profile must be 1 to 32 names, with commas between them, not '" THIRTY_TWO
+			",i'\n"},
+		{"porter -n\x1b[2J=a\nb -wait \x1b[2J",
+			"unknown option '-n?[2J=a?b'\n"
+			"-wait must be a duration, as in 20s or 1m30s, not '?[2J'\n"},
 		{"porter -nope -wait x", "unknown option '-nope'\n"
 					 "-wait must be a duration, as in 20s or 1m30s, not 'x'\n"},
 		{"porter --", "there is no command behind '--'\n"},
@@ -203,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(has_defaults, end),
 		cmocka_unit_test_teardown(reads_values_in_both_ways, end),
+		cmocka_unit_test_teardown(takes_so_many_profiles, end),
 		cmocka_unit_test_teardown(takes_switches_as_go_does, end),
 		cmocka_unit_test_teardown(finds_words_among_options, end),
 		cmocka_unit_test_teardown(leaves_the_command_alone, end),
