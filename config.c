@@ -430,7 +430,8 @@ bool config_load(struct config *c, const char *path, const struct config_pick *p
 {
 	struct loader l = {.config = c, .folder = kubeconfig_folder(path)};
 	set_defaults(c, path);
-	l.sections = (struct sections){Keys, KEYS_KINDS, c->path, &l.problems, NULL, 0, false};
+	l.sections = (struct sections){
+		.kinds = Keys, .kind_count = KEYS_KINDS, .file = c->path, .problems = &l.problems};
 	read_file(&l, may_wait);
 	settle(&l);
 	read_environment(c, &l.problems);

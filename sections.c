@@ -10,6 +10,8 @@
 #include "mem.h"
 #include "nearest.h"
 
+enum { CAP_MIN = 16 };
+
 static struct place at(const struct sections *s, unsigned line)
 {
 	return (struct place){s->file, line};
@@ -29,18 +31,19 @@ static void tell_full(struct sections *s)
 	s->full = true;
 }
 
-/* Of no kind yet; NULL if there are too many.  Room is for the next power of two. */
+/* Of no kind yet; NULL if there are too many. */
 static struct section *add_section(struct sections *s, unsigned line, const char *head)
 {
 	if (s->count == SECTIONS_MAX) {
 		tell_full(s);
 		return NULL;
 	}
-	size_t n = s->count++;
-	if (!(n & (n - 1)))
-		s->all = mem_grow(s->all, (n ? 2 * n : 1) * sizeof *s->all);
-	s->all[n] = (struct section){.head = mem_dup(head), .line = line};
-	return &s->all[n];
+	if (s->count == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : CAP_MIN;
+		s->all = mem_grow(s->all, s->cap * sizeof *s->all);
+	}
+	s->all[s->count] = (struct section){.head = mem_dup(head), .line = line};
+	return &s->all[s->count++];
 }
 
 /* "[porter], [cluster NAME] and [forward NAME]" */
@@ -145,13 +148,13 @@ static void before_all_sections(struct sections *s, unsigned line, const char *n
 static void on_key(void *owner, unsigned line, const char *name, const char *text)
 {
 	struct sections *s = owner;
-	struct section *own = last_section(s);
 	if (s->full)
 		return;
-	if (!own) {
+	if (!s->count) {
 		before_all_sections(s, line, name);
 		return;
 	}
+	struct section *own = last_section(s);
 	size_t i = 0, count = own->kind ? own->kind->key_count : 0;
 	while (i < count && strcmp(name, own->kind->keys[i].name))
 		i++;
@@ -191,6 +194,6 @@ void sections_free(struct sections *s)
 	}
 	free(s->all);
 	s->all = NULL;
-	s->count = 0;
+	s->count = s->cap = 0;
 	s->full = false;
 }

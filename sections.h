@@ -56,7 +56,7 @@ struct sections {
 	struct problems *problems;
 
 	struct section *all; /* in the order of their lines; moves while the text is read */
-	size_t count;
+	size_t count, cap;
 	bool full; /* there are more than SECTIONS_MAX: the rest was passed over */
 };
 

@@ -20,7 +20,8 @@ static struct problems Problems;
 
 static struct sections read(const char *text)
 {
-	struct sections s = {Kinds, 2, "x.ini", &Problems, NULL, 0, false};
+	struct sections s = {
+		.kinds = Kinds, .kind_count = 2, .file = "x.ini", .problems = &Problems};
 	sections_read(&s, text, strlen(text));
 	return s;
 }
