@@ -73,7 +73,7 @@ static void close_inherited(void)
 {
 	DIR *all = opendir("/proc/self/fd");
 	for (struct dirent *one; all && (one = readdir(all));) {
-		int fd = atoi(one->d_name);
+		int fd = (int)strtol(one->d_name, NULL, 10);
 		if (fd > STDERR_FILENO && fcntl(fd, F_GETFD) == 0)
 			close(fd);
 	}

@@ -72,7 +72,7 @@ void listener_accept(struct listener *l, bool on)
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_in6 a; /* sockaddr_in has it in the same place */
+	struct sockaddr_in6 a = {0}; /* sockaddr_in has it in the same place */
 	socklen_t n = sizeof a;
 	return getsockname(fd, (struct sockaddr *)&a, &n) ? 0 : ntohs(a.sin6_port);
 }
