@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever runs the tests: what is started has it so, too
 PORTER = Path(os.environ.get("PORTER", "porter")).resolve()
 LIMIT = 60  # seconds, for a loaded machine
 

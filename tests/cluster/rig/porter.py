@@ -9,6 +9,7 @@ from . import apps
 from .cluster import die_with_parent
 from .waiting import LIMIT, free_port, until
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever runs the tests: what is started has it so, too
 BINARY = Path(os.environ.get("PORTER") or Path(__file__).parents[3] / "porter").resolve()
 
 
