@@ -18,7 +18,7 @@ yaml = pytest.importorskip("yaml")
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SOURCES = ["yaml", "yaml_scalar", "json", "value", "text", "mem", "buf", "err", "log"]
+SOURCES = ["yaml", "yaml_scalar", "json", "value", "text", "mem", "buf", "err", "log", "file"]
 SEED = os.environ.get("YAML_SEED", "porter")
 ROUNDS = int(os.environ.get("YAML_ROUNDS", "1500"))
 
