@@ -175,9 +175,18 @@ struct tls_anchors *tls_anchors_parse(const char *pem, size_t n, struct err *e)
 	return new_anchors((struct span){.p = pem, .n = n}, true, e);
 }
 
+/* How many share it is no part of what it says. */
+struct tls_anchors *tls_anchors_share(const struct tls_anchors *a)
+{
+	struct tls_anchors *shared = (struct tls_anchors *)(uintptr_t)a;
+	if (shared)
+		shared->shared++;
+	return shared;
+}
+
 void tls_anchors_free(struct tls_anchors *a)
 {
-	if (!a)
+	if (!a || a->shared--)
 		return;
 	for (size_t i = 0; i < a->count; i++) {
 		free(a->list[i].dn.data);
@@ -374,9 +383,17 @@ struct tls_identity *tls_identity_parse(
 	return NULL;
 }
 
+struct tls_identity *tls_identity_share(const struct tls_identity *id)
+{
+	struct tls_identity *shared = (struct tls_identity *)(uintptr_t)id;
+	if (shared)
+		shared->shared++;
+	return shared;
+}
+
 void tls_identity_free(struct tls_identity *id)
 {
-	if (!id)
+	if (!id || id->shared--)
 		return;
 	for (size_t i = 0; i < id->count; i++)
 		free(id->chain[i].data);

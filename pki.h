@@ -18,11 +18,13 @@ enum {
 };
 
 struct tls_anchors {
+	unsigned shared; /* by so many besides the owner */
 	br_x509_trust_anchor *list;
 	size_t count;
 };
 
 struct tls_identity {
+	unsigned shared;
 	br_x509_certificate chain[PKI_CHAIN_MAX];
 	size_t count;
 	br_skey_decoder_context key;      /* holds the decoded key */

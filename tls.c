@@ -23,7 +23,9 @@ enum {
 
 struct tls {
 	br_ssl_client_context client;
-	struct x509 *x509; /* NULL when the handshake is over */
+	struct x509 *x509; /* NULL when the handshake is over; so are these two */
+	struct tls_anchors *anchors;
+	struct tls_identity *identity;
 	enum tls_state state;
 	bool identified; /* we have a certificate to show */
 	struct err error;
@@ -155,7 +157,11 @@ static void end_handshake(struct tls *t)
 	if (t->x509)
 		x509_free(t->x509);
 	free(t->x509);
+	tls_anchors_free(t->anchors);
+	tls_identity_free(t->identity);
 	t->x509 = NULL;
+	t->anchors = NULL;
+	t->identity = NULL;
 	br_ssl_engine_set_x509(&t->client.eng, NULL);
 }
 
@@ -277,6 +283,8 @@ struct tls *tls_new(const struct tls_options *o, struct err *e)
 	}
 	struct tls *t = mem_new(sizeof *t);
 	t->identified = o->identity;
+	t->anchors = tls_anchors_share(o->anchors);
+	t->identity = tls_identity_share(o->identity);
 	t->records = mem_grow(NULL, IN_SIZE + OUT_SIZE);
 	init_engine(&t->client);
 	init_x509(t, o, &name);

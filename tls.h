@@ -17,8 +17,9 @@ struct tls_identity; /* a client's certificate chain and its private key */
 
 /* Reads PEM text: every CERTIFICATE in it.  NULL with *e in words: no
  * certificate, cut before its END line, an algorithm that is not supported.
- * To be freed after the last struct tls that was made with it. */
+ * Those who share it free it as its owner does; the last one really does. */
 struct tls_anchors *tls_anchors_parse(const char *pem, size_t n, struct err *e);
+struct tls_anchors *tls_anchors_share(const struct tls_anchors *a); /* NULL is fine */
 void tls_anchors_free(struct tls_anchors *a);
 
 /* The system's authorities: the file in SSL_CERT_FILE, else the first there is
@@ -31,6 +32,7 @@ const struct tls_anchors *tls_anchors_system(struct err *e);
  * (Ed25519, encrypted, certificate and key that do not belong together, ...). */
 struct tls_identity *tls_identity_parse(
 	const char *cert, size_t cert_len, const char *key, size_t key_len, struct err *e);
+struct tls_identity *tls_identity_share(const struct tls_identity *id); /* as anchors */
 void tls_identity_free(struct tls_identity *id); /* the key is zeroed */
 
 struct tls_options {
@@ -41,8 +43,8 @@ struct tls_options {
 	bool insecure; /* take any certificate: kubeconfig's insecure-skip-tls-verify */
 };
 
-/* Starts a handshake; options are copied, but what they point to must outlive
- * the result (host is copied).  NULL with *e set. */
+/* Starts a handshake; options are copied, and what they point to is shared for as
+ * long as that lasts.  NULL with *e set. */
 struct tls *tls_new(const struct tls_options *o, struct err *e);
 void tls_free(struct tls *t); /* NULL is fine */
 
