@@ -13,18 +13,34 @@
 #include "err.h"
 #include "mem.h"
 
+/* Whether a credential plugin is given a terminal to ask at. */
+enum kubeconfig_interactive { KUBECONFIG_NEVER, KUBECONFIG_IF_AVAILABLE, KUBECONFIG_ALWAYS };
+
+struct kubeconfig_exec {    /* users[].user.exec */
+	char *api_version;  /* "client.authentication.k8s.io/v1" or ".../v1beta1" */
+	char *command;      /* a name to be looked up in PATH, or (with a '/') an absolute path */
+	char **args, **env; /* end with NULL; env: "NAME=VALUE"; NULL: none */
+	enum kubeconfig_interactive interactive;
+	bool provide_cluster_info;
+	char *cluster_config; /* JSON: the cluster's extension for plugins, or NULL */
+	char *install_hint;   /* or NULL */
+};
+
 struct kubeconfig {
 	char *file;      /* read from */
 	char *context;   /* its name */
 	char *namespace; /* of the context; "default" if it has none */
 
-	bool tls;       /* https */
-	char *host;     /* DNS name or IP literal, no brackets */
-	uint16_t port;  /* 443 or 80 unless the URL has one */
-	char *prefix;   /* path before "/api": "" or "/k8s/clusters/c-1", no slash at its end */
-	bool insecure;  /* insecure-skip-tls-verify */
-	char *tls_name; /* tls-server-name, or NULL */
-	char *ca;       /* PEM text of certificate-authority[-data], or NULL: the system's */
+	char *server;    /* the URL as it is written */
+	bool tls;        /* https */
+	char *host;      /* DNS name or IP literal, no brackets */
+	uint16_t port;   /* 443 or 80 unless the URL has one */
+	char *prefix;    /* path before "/api": "" or "/k8s/clusters/c-1", no slash at its end */
+	char *proxy_url; /* or NULL */
+	bool insecure;   /* insecure-skip-tls-verify */
+	bool plain;      /* disable-compression: only told to plugins */
+	char *tls_name;  /* tls-server-name, or NULL */
+	char *ca;        /* PEM text of certificate-authority[-data], or NULL: the system's */
 
 	char *cert;          /* PEM text of client-certificate[-data], or NULL */
 	struct secret key;   /* PEM text of client-key[-data] */
@@ -32,6 +48,7 @@ struct kubeconfig {
 	char *token_file;    /* tokenFile, or NULL; comes before token, as in client-go */
 	char *username;      /* or NULL */
 	struct secret password;
+	struct kubeconfig_exec *exec; /* or NULL */
 };
 
 /* Reads `context` (NULL: current-context) of `file` into *k, which is {0}.
