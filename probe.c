@@ -283,27 +283,12 @@ static void start_socket(
 
 /* ---- exec ---- */
 
-/* A carriage return, too: what is behind it is what stays on a terminal. */
-static bool ends_line(char c)
-{
-	return c == '\n' || c == '\r' || c == '\0';
-}
-
-/* The last line with something in it, without the blanks around it. */
 static struct span last_line(const struct buf *b)
 {
-	const char *p = (const char *)buf_data(b);
-	size_t end = buf_len(b), at;
-	while (end && (is_blank(p[end - 1]) || ends_line(p[end - 1])))
-		end--;
-	for (at = end; at && !ends_line(p[at - 1]);)
-		at--;
-	while (at < end && is_blank(p[at]))
-		at++;
-	return (struct span){p + at, end - at};
+	return text_last_line((const char *)buf_data(b), buf_len(b));
 }
 
-/* Of the first one that has such a line; to be freed. */
+/* Of the first one that has a line with something in it; to be freed. */
 static char *last_words(const struct buf *first, const struct buf *second)
 {
 	struct span line = last_line(first);

@@ -88,3 +88,25 @@ size_t text_fit(const char *p, size_t n, size_t max)
 		end--;
 	return end;
 }
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool ends_line(char c)
+{
+	return c == '\n' || c == '\r' || c == '\0';
+}
+
+struct span text_last_line(const char *p, size_t n)
+{
+	size_t end = n, at;
+	while (end && (is_blank(p[end - 1]) || ends_line(p[end - 1])))
+		end--;
+	for (at = end; at && !ends_line(p[at - 1]);)
+		at--;
+	while (at < end && is_blank(p[at]))
+		at++;
+	return (struct span){p + at, end - at};
+}

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
+
 /* The character at the beginning of p[0..n): returns its bytes (1 to 4) and
  * stores its code point in *c.  0 if there is none of UTF-8 (RFC 3629: nothing
  * overlong, no surrogates, nothing above U+10FFFF, nothing cut short).  Never
@@ -25,3 +27,8 @@ size_t text_clean(char *text);
 /* How many of the first `max` bytes of p[0..n) can be kept without cutting a
  * character: n if all of it fits. */
 size_t text_fit(const char *p, size_t n, size_t max);
+
+/* The last line of p[0..n) with something in it, without the blanks around it; empty
+ * if there is none.  A carriage return ends a line too: what is behind it is what
+ * stays on a terminal. */
+struct span text_last_line(const char *p, size_t n);

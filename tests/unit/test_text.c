@@ -95,6 +95,25 @@ static void cuts_only_between_characters(void **state)
 		text_fit("\x80\x80\x80\x80\x80\x80", 6, 5), 2); /* no text: any cut will do */
 }
 
+static void finds_the_last_line_that_says_something(void **state)
+{
+	static const char *const Cases[][2] = {
+		{"", ""},
+		{" \n\t\r\n", ""},
+		{"one", "one"},
+		{"one\ntwo\n", "two"},
+		{"one\n \ttwo three \t\n \n\n", "two three"},
+		{"10 %\r100 %\r\n", "100 %"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		const char *text = Cases[i][0];
+		assert_true(span_is(text_last_line(text, strlen(text)), Cases[i][1]));
+	}
+	assert_true(span_is(text_last_line("one\0two\0", 8), "two"));
+	assert_true(span_is(text_last_line("one\ntwo", 4), "one"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +121,7 @@ int main(void)
 		cmocka_unit_test(reads_no_byte_beyond_a_cut_character),
 		cmocka_unit_test(replaces_what_must_not_be_shown),
 		cmocka_unit_test(cuts_only_between_characters),
+		cmocka_unit_test(finds_the_last_line_that_says_something),
 	};
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
