@@ -1,0 +1,9 @@
+/* Moments as RFC 3339 writes them: "2026-01-31T23:59:59.5+02:00". */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Milliseconds since 1970, rounded down.  As Go's RFC3339: the letters are T and Z, a
+ * fraction may stand behind '.' or ',', there is no second 60, and nothing stands
+ * around it.  False for anything else. */
+bool timestamp_parse(const char *text, int64_t *ms);
