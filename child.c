@@ -39,8 +39,8 @@ struct child {
 	struct buf why;
 	struct timer limit;
 	struct task look; /* to find from the loop that it is over */
-	bool attached;
-	bool decided; /* end.how is what counts, not how it died */
+	bool leads;       /* a process group of its own */
+	bool decided;     /* end.how is what counts, not how it died */
 	struct child_end end;
 	void (*on)(void *owner, struct child_end *end); /* NULL: nobody asks any more */
 	void *owner;
@@ -114,24 +114,60 @@ static void finish(struct child *c)
 	loop_free_later(c, free);
 }
 
-static void finish_if_over(struct child *c)
-{
-	for (int i = 0; i < PIPES; i++)
-		if (c->stream[i].io.fd >= 0)
-			return;
-	if (!c->pid || c->death.si_pid)
-		finish(c);
-}
-
 /* Kills what there is of it, and waits for no more output: a process that has
  * left the group could keep the pipes open for ever. */
 static void stop(struct child *c)
 {
 	if (c->pid)
-		kill(c->attached ? c->pid : -c->pid, SIGKILL);
+		kill(c->leads ? -c->pid : c->pid, SIGKILL);
 	for (int i = 0; i < PIPES; i++)
 		io_close(&c->stream[i].io);
 }
+
+/* ---- its output ---- */
+
+/* Returns whether there may be more to read at once. */
+static bool read_some(struct stream *s)
+{
+	size_t left = s->max - buf_len(s->to);
+	size_t room = left < CHUNK ? left + 1 : CHUNK; /* one more shows that it is too much */
+	ssize_t n = read(s->io.fd, buf_room(s->to, room), room);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		io_close(&s->io);
+	} else if ((size_t)n <= left) {
+		buf_push(s->to, (size_t)n);
+	} else {
+		buf_push(s->to, left);
+		decide(s->child, CHILD_TOO_MUCH, 0);
+		stop(s->child);
+	}
+	return s->io.fd >= 0;
+}
+
+/* A daemon or a browser that it started may have its stderr open for days. */
+static void finish_if_over(struct child *c)
+{
+	struct stream *err = &c->stream[ERR];
+	bool dead = !c->pid || c->death.si_pid;
+	if (!dead || c->stream[OUT].io.fd >= 0 || c->stream[WHY].io.fd >= 0)
+		return;
+	while (err->io.fd >= 0 && read_some(err))
+		;
+	io_close(&err->io);
+	finish(c);
+}
+
+static void on_stream(struct io *io, uint32_t events)
+{
+	struct stream *s = OWNER_OF(io, struct stream, io);
+	(void)events;
+	read_some(s);
+	finish_if_over(s->child);
+}
+
+/* ---- its death ---- */
 
 static void on_look(struct task *task)
 {
@@ -189,29 +225,6 @@ void child_end_all(void)
 	}
 }
 
-/* ---- its output ---- */
-
-static void on_stream(struct io *io, uint32_t events)
-{
-	struct stream *s = OWNER_OF(io, struct stream, io);
-	(void)events;
-	size_t left = s->max - buf_len(s->to);
-	size_t room = left < CHUNK ? left + 1 : CHUNK; /* one more shows that it is too much */
-	ssize_t n = read(io->fd, buf_room(s->to, room), room);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		io_close(io);
-	} else if ((size_t)n <= left) {
-		buf_push(s->to, (size_t)n);
-	} else {
-		buf_push(s->to, left);
-		decide(s->child, CHILD_TOO_MUCH, 0);
-		stop(s->child);
-	}
-	finish_if_over(s->child);
-}
-
 /* ---- the child's side of fork(2) ---- */
 
 _Noreturn static void cannot_run(int why)
@@ -239,19 +252,25 @@ static int above_standard(int fd)
 
 /* Leaves the three standard descriptors and, behind them, `why`, which ends
  * where a program begins.  Returns why's number. */
-static int arrange_descriptors(int fd[PIPES][2])
+static int arrange_descriptors(int fd[PIPES][2], bool asking)
 {
 	enum { NEXT = STDERR_FILENO + 1 };
 	for (int i = 0; i < PIPES; i++)
 		fd[i][1] = above_standard(fd[i][1]);
-	int null = above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC));
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(fd[OUT][1], STDOUT_FILENO) < 0 ||
-		dup2(fd[ERR][1], STDERR_FILENO) < 0)
+	int in = asking ? STDIN_FILENO : above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	int err = asking ? STDERR_FILENO : fd[ERR][1];
+	if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(fd[OUT][1], STDOUT_FILENO) < 0 ||
+		dup2(err, STDERR_FILENO) < 0)
 		cannot_run(fd[WHY][1]);
 	if (fd[WHY][1] != NEXT && dup3(fd[WHY][1], NEXT, O_CLOEXEC) < 0)
 		cannot_run(fd[WHY][1]);
 	close_from(NEXT + 1);
 	return NEXT;
+}
+
+static bool leads(const struct child_spec *spec)
+{
+	return !spec->attached && !spec->asking;
 }
 
 /* What porter changed for itself is not for its children. */
@@ -266,12 +285,12 @@ static void give_back(bool core)
 
 _Noreturn static void be_the_child(const struct child_spec *spec, int fd[PIPES][2], pid_t parent)
 {
-	if (!spec->attached)
+	if (leads(spec))
 		setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, spec->attached ? SIGTERM : SIGKILL);
 	if (getppid() != parent) /* it died before it could have killed us */
 		_exit(NOT_RUN);
-	int why = spec->attached ? fd[WHY][1] : arrange_descriptors(fd);
+	int why = spec->attached ? fd[WHY][1] : arrange_descriptors(fd, spec->asking);
 	give_back(spec->attached);
 	if (!spec->argv) {
 		close(why);
@@ -295,8 +314,9 @@ static void close_pipes(int fd[PIPES][2], int side)
 static pid_t launch(const struct child_spec *spec, int fd[PIPES][2])
 {
 	pid_t pid = -1, parent = getpid();
-	int opened = spec->attached ? WHY : OUT;
-	while (opened < PIPES && !pipe2(fd[opened], O_CLOEXEC))
+	const bool needed[PIPES] = {[OUT] = !spec->attached, [ERR] = leads(spec), [WHY] = true};
+	int opened = 0;
+	while (opened < PIPES && (!needed[opened] || !pipe2(fd[opened], O_CLOEXEC)))
 		opened++;
 	if (opened == PIPES)
 		pid = fork();
@@ -306,7 +326,7 @@ static pid_t launch(const struct child_spec *spec, int fd[PIPES][2])
 	close_pipes(fd, 1);
 	if (pid < 0)
 		close_pipes(fd, 0);
-	else if (!spec->attached)
+	else if (leads(spec))
 		setpgid(pid, pid); /* it does so too: whoever comes first */
 	errno = error;
 	return pid;
@@ -339,7 +359,7 @@ struct child *child_start(
 	struct child *c = mem_new(sizeof *c);
 	*c = (struct child){.limit.on = on_limit,
 		.look.on = on_look,
-		.attached = spec->attached,
+		.leads = leads(spec),
 		.on = on,
 		.owner = owner};
 	enlist(c);

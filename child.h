@@ -3,8 +3,8 @@
  * A child is the leader of its own process group, has its standard input from
  * /dev/null, the descriptor limit, signal mask and SIGPIPE as porter found
  * them, no other descriptor of ours, and is killed when porter dies.  One that is
- * attached stands in porter's own place instead: see there.  Knows nothing of why
- * a program is run.
+ * attached stands in porter's own place instead, and one that is asking may use its
+ * terminal: see there.  Knows nothing of why a program is run.
  */
 #pragma once
 #include <stdbool.h>
@@ -28,6 +28,10 @@ struct child_spec {
 	 * SIGTERM, not SIGKILL, when porter dies.  None of its output is read, and
 	 * where it is killed, its descendants are not. */
 	bool attached;
+	/* A program only, that may ask someone at the terminal.  It stays in porter's
+	 * process group as one that is attached, and has porter's stdin and stderr: only
+	 * its stdout is read.  Where it is killed, its descendants are not. */
+	bool asking;
 	int64_t limit_ms;  /* killed after it, with its process group; 0: no limit */
 	size_t output_max; /* bytes of stdout, and of stderr; killed when it has more */
 };
@@ -48,8 +52,9 @@ struct child_end {
 
 /* Starts it.  `on` is called once, from the loop, when it has ended and its
  * output is read, or could not be started; the child is freed behind that.
- * Others that it left behind with its output open are waited for until the limit
- * and killed then; the end that is told is still the child's own.
+ * Others that it left behind with its stdout open are waited for until the limit
+ * and killed then; the end that is told is still the child's own.  What they have yet
+ * to say on stderr is not waited for.
  * Spec is copied, argv and env need not outlive the call. */
 struct child *child_start(
 	const struct child_spec *spec, void (*on)(void *owner, struct child_end *end), void *owner);

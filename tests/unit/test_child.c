@@ -211,6 +211,17 @@ static void waits_for_no_descendant_that_closed_its_output(void **state)
 	assert_int_equal(kill(atoi(t.out), SIGKILL), 0); /* and leaves it alone */
 }
 
+/* As a browser does that a login has opened. */
+static void waits_for_no_descendant_that_has_its_stderr_alone(void **state)
+{
+	(void)state;
+	struct told t = run_shell("sleep 1000 >/dev/null & echo err >&2; echo $!; exit 4");
+	assert_int_equal(t.how, CHILD_EXITED);
+	assert_int_equal(t.value, 4);
+	assert_string_equal(t.err, "err\n");
+	assert_int_equal(kill(atoi(t.out), SIGKILL), 0); /* at the limit it would have been */
+}
+
 static int say_and_return(void *arg)
 {
 	dprintf(STDOUT_FILENO, "%s", (const char *)arg);
@@ -462,6 +473,45 @@ static void stands_in_porters_place_if_attached(void **state)
 		close(fds[i]);
 }
 
+/* In a process that stands for porter: it has the terminal, and no cmocka. */
+_Noreturn static void let_one_ask(const char *terminal)
+{
+	struct told t = {0};
+	const char *argv[] = {"sh", "-c",
+		"printf 'password: ' >&2; read -r word; echo $word; ls /proc/$$/fd; exit 5", NULL};
+	struct child_spec spec = {
+		.argv = argv, .asking = true, .limit_ms = LONG_MS, .output_max = sizeof t.out};
+	setsid();
+	int fd = open(terminal, O_RDWR); /* the session's, from now on */
+	dup2(fd, STDIN_FILENO);
+	dup2(fd, STDERR_FILENO);
+	loop_init();
+	child_start(&spec, on_end, &t);
+	loop_run();
+	bool well = t.how == CHILD_EXITED && t.value == 5 && !t.err_len &&
+		    !strcmp(t.out, "sesame\n0\n1\n2\n");
+	_exit(well ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static void asks_at_the_terminal_and_answers_us(void **state)
+{
+	(void)state;
+	int status, master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char text[64] = "", terminal[64];
+	assert_true(master >= 0);
+	assert_int_equal(grantpt(master) | unlockpt(master), 0);
+	assert_int_equal(ptsname_r(master, terminal, sizeof terminal), 0);
+	pid_t porter = fork();
+	if (!porter)
+		let_one_ask(terminal);
+	for (size_t n = 0; !strstr(text, "password: "); n = strlen(text))
+		assert_true(read(master, text + n, sizeof text - 1 - n) > 0);
+	assert_int_equal(write(master, "sesame\n", 7), 7);
+	assert_int_equal(waitpid(porter, &status, 0), porter);
+	assert_int_equal(status, 0);
+	close(master);
+}
+
 static void has_the_signal_it_is_sent(void **state)
 {
 	(void)state;
@@ -510,6 +560,7 @@ int main(void)
 		cmocka_unit_test(kills_the_whole_group_at_the_limit),
 		cmocka_unit_test(is_not_held_up_for_ever_by_those_left_behind),
 		cmocka_unit_test(waits_for_no_descendant_that_closed_its_output),
+		cmocka_unit_test(waits_for_no_descendant_that_has_its_stderr_alone),
 		cmocka_unit_test(runs_a_function),
 		cmocka_unit_test(has_no_descriptor_of_ours),
 		cmocka_unit_test(starts_when_our_standard_descriptors_are_closed),
@@ -522,6 +573,7 @@ int main(void)
 		cmocka_unit_test(dies_with_porter),
 		cmocka_unit_test(is_asked_to_end_with_porter_if_attached),
 		cmocka_unit_test(stands_in_porters_place_if_attached),
+		cmocka_unit_test(asks_at_the_terminal_and_answers_us),
 		cmocka_unit_test(has_the_signal_it_is_sent),
 	};
 	return cmocka_run_group_tests_name("child", tests, set_up, NULL);
