@@ -3,7 +3,9 @@
  */
 #include "mem.h"
 
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +44,16 @@ char *mem_dup_n(const void *p, size_t bytes)
 		memcpy(copy, p, bytes);
 	copy[bytes] = '\0';
 	return copy;
+}
+
+char *mem_print(const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+	va_start(args, fmt);
+	int n = vasprintf(&text, fmt, args);
+	va_end(args);
+	return or_exit(n < 0 ? NULL : text);
 }
 
 void secret_set(struct secret *s, const void *p, size_t bytes)

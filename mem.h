@@ -11,6 +11,7 @@ void *mem_new(size_t bytes); /* zeroed */
 void *mem_grow(void *p, size_t bytes);
 char *mem_dup(const char *text);
 char *mem_dup_n(const void *p, size_t bytes); /* with a NUL behind */
+char *mem_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* A token, key or password: zeroed when freed, and of a type that the logger
  * has no way to print.  {0} is none. */
