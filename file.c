@@ -6,11 +6,16 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "mem.h"
 
 enum { PART = 16384 };
 
@@ -30,6 +35,45 @@ bool file_read(struct buf *into, const char *path, size_t max)
 	close(fd);
 	errno = error;
 	return !n;
+}
+
+static const char *home(void)
+{
+	const char *path = getenv("HOME");
+	if (path && *path)
+		return path;
+	const struct passwd *user = getpwuid(getuid());
+	return user && user->pw_dir && *user->pw_dir ? user->pw_dir : NULL;
+}
+
+/* To be freed. */
+static char *join(const char *dir, const char *path)
+{
+	size_t n = strlen(dir) + strlen(path) + 2;
+	char *joined = mem_new(n);
+	snprintf(joined, n, "%s/%s", dir, path);
+	return joined;
+}
+
+char *file_path(const char *path, const char *dir)
+{
+	const char *at_home = strncmp(path, "~/", 2) ? NULL : home();
+	if (at_home)
+		return join(at_home, path + 2);
+	return dir && *path != '/' ? join(dir, path) : mem_dup(path);
+}
+
+char *file_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? mem_dup_n(path, (size_t)(slash - path)) : mem_dup(".");
+	char *here = *path == '/' ? NULL : getcwd(NULL, 0);
+	if (!here)
+		return dir;
+	char *whole = join(here, dir);
+	free(here);
+	free(dir);
+	return whole;
 }
 
 static ssize_t send_now(int fd, const void *p, size_t n)

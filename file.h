@@ -12,6 +12,14 @@
  * have been appended then. */
 bool file_read(struct buf *into, const char *path, size_t max);
 
+/* `path` with a leading "~/" put into words by $HOME (or the user's entry in passwd
+ * where HOME is not set); and relative paths taken from `dir`, unless dir is NULL.  To
+ * be freed. */
+char *file_path(const char *path, const char *dir);
+/* The folder that a file is in, absolute: what is relative to it may be read when the
+ * process has gone elsewhere.  To be freed. */
+char *file_folder(const char *path);
+
 /* Standard descriptors that are closed become /dev/null, so that nothing that is opened
  * later takes their place.  False with errno set where there is no /dev/null. */
 bool file_open_standard(void);
