@@ -290,3 +290,44 @@ void json_put_string(struct buf *out, const char *text)
 	}
 	buf_put(out, "\"", 1);
 }
+
+static void put_number(struct buf *out, const struct value *v)
+{
+	struct document doc = {0};
+	if (json_parse(&doc, v->text, v->len, NULL))
+		buf_print(out, "%s", v->text);
+	else
+		json_put_string(out, v->text);
+	document_free(&doc);
+}
+
+static void put_container(struct buf *out, const struct value *v)
+{
+	bool map = v->type == VALUE_MAP;
+	buf_put(out, map ? "{" : "[", 1);
+	for (const struct value *at = value_first(v), *first = at; at; at = value_next(v, at)) {
+		if (at != first)
+			buf_put(out, ",", 1);
+		if (map) {
+			json_put_string(out, at->text);
+			buf_put(out, ":", 1);
+		}
+		json_put_value(out, map ? value_of(at) : at);
+	}
+	buf_put(out, map ? "}" : "]", 1);
+}
+
+void json_put_value(struct buf *out, const struct value *v)
+{
+	if (v->type >= VALUE_LIST)
+		put_container(out, v);
+	else if (v->type == VALUE_STRING)
+		json_put_string(out, v->text);
+	else if (v->type == VALUE_NUMBER)
+		put_number(out, v);
+	else
+		buf_print(out, "%s",
+			v->type == VALUE_NULL ? "null"
+			: value_is_true(v)    ? "true"
+					      : "false");
+}

@@ -16,6 +16,10 @@ bool json_parse(struct document *doc, const char *p, size_t n, struct err *e);
  * become U+FFFD, and all that a terminal might obey is escaped. */
 void json_put_string(struct buf *out, const char *text);
 
+/* Writes a value and what it holds.  A number that YAML has and JSON has not (0x1f) is
+ * written as a string. */
+void json_put_value(struct buf *out, const struct value *v);
+
 /* For YAML, which has the same escapes.  The number that `digits` hexadecimal
  * digits at p[0..n) mean, and the character that the text behind a "\u" means:
  * four digits, or a pair of surrogates.  Each returns the bytes used, 0 for
