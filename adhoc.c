@@ -272,7 +272,7 @@ static void check_namespace(struct maker *m, const struct adhoc *a, const struct
 	if (a->namespace)
 		buf_print(&source, "-n");
 	else
-		buf_print(&source, "%s, context '%s'", k->file, k->context);
+		buf_print(&source, "of the kubeconfig's context '%s'", k->context);
 	problems_add(&m->problems, Nowhere,
 		"a namespace must be lower-case letters, digits and '-', 63 at most, not '%s' "
 		"(%.*s)",
