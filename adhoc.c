@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "file.h"
 #include "kubeconfig.h"
 #include "mem.h"
 #include "names.h"
@@ -286,19 +287,18 @@ static void set_cluster(struct maker *m, const struct adhoc *a)
 	struct config *c = m->config;
 	struct kubeconfig k = {0};
 	struct err e = {0};
-	char *file = a->kubeconfig ? kubeconfig_path(a->kubeconfig, NULL) : kubeconfig_default(&e);
-	if (!file || !kubeconfig_load(&k, file, a->context, &e))
+	char *file = a->kubeconfig ? file_path(a->kubeconfig, NULL) : NULL;
+	if (!kubeconfig_load(&k, file, a->context, &e))
 		problems_add(&m->problems, Nowhere, "%s", e.text);
 	c->clusters = mem_new(sizeof *c->clusters);
 	c->clusters[c->cluster_count++] =
 		(struct config_cluster){.name = or_copy(k.context, a->context, "?"),
-			.kubeconfig = a->kubeconfig ? mem_dup(file) : NULL,
+			.kubeconfig = file,
 			.context = or_copy(k.context, a->context, "?")};
 	text_clean(c->clusters[0].name);
 	m->namespace = or_copy(a->namespace, k.namespace, "default");
 	check_namespace(m, a, &k);
 	kubeconfig_free(&k);
-	free(file);
 }
 
 bool adhoc_config(struct config *c, const struct adhoc *a, struct buf *errors)

@@ -244,7 +244,8 @@ void config_check_ports(const struct config *c, struct problems *problems)
 
 static void check_kubeconfig(struct loader *l, const struct config_cluster *k)
 {
-	if (!k->kubeconfig || !access(k->kubeconfig, R_OK))
+	if (!k->kubeconfig || !strcmp(k->kubeconfig, KUBECONFIG_IN_CLUSTER) ||
+		!access(k->kubeconfig, R_OK))
 		return;
 	bool gone = errno == ENOENT || errno == ENOTDIR;
 	const char *why = strerror(errno);
@@ -428,7 +429,7 @@ static void read_file(struct loader *l, bool may_wait)
 bool config_load(struct config *c, const char *path, const struct config_pick *pick, bool may_wait,
 	struct buf *errors)
 {
-	struct loader l = {.config = c, .folder = kubeconfig_folder(path)};
+	struct loader l = {.config = c, .folder = file_folder(path)};
 	set_defaults(c, path);
 	l.sections = (struct sections){
 		.kinds = Keys, .kind_count = KEYS_KINDS, .file = c->path, .problems = &l.problems};

@@ -57,7 +57,7 @@ static void put_cluster(struct buf *out, const struct kubeconfig *k)
 	put_true(out, "insecure-skip-tls-verify", k->insecure);
 	put_base64(out, "certificate-authority-data", k->ca);
 	put_text(out, "proxy-url", k->proxy_url);
-	put_true(out, "disable-compression", k->plain);
+	put_true(out, "disable-compression", k->disable_compression);
 	buf_print(out, ",\"config\":%s},",
 		k->exec->cluster_config ? k->exec->cluster_config : "null");
 }

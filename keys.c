@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "duration.h"
+#include "file.h"
 #include "kubeconfig.h"
 #include "mem.h"
 #include "names.h"
@@ -48,7 +49,7 @@ static bool read_text(const struct field *f, void *to)
 static bool read_path(const struct field *f, char **to, const char *folder)
 {
 	free(*to);
-	*to = kubeconfig_path(f->text, folder);
+	*to = file_path(f->text, folder);
 	return true;
 }
 
@@ -59,6 +60,8 @@ static bool read_log(const struct field *f, void *to)
 
 static bool read_kubeconfig(const struct field *f, void *to)
 {
+	if (!strcmp(f->text, KUBECONFIG_IN_CLUSTER))
+		return set_text(to, f->text);
 	return read_path(f, to, f->folder);
 }
 

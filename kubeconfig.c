@@ -1,247 +1,46 @@
-/* The kubeconfig of kubeconfig.h: from YAML to the one context that is wanted.
+/* The kubeconfig of kubeconfig.h: from the files to the one context that is wanted.
  * What client-go would use and this cannot is refused, never passed over.
  */
 #include "kubeconfig.h"
 
 #include <errno.h>
-#include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base64.h"
 #include "buf.h"
+#include "entry.h"
 #include "file.h"
-#include "yaml.h"
+#include "json.h"
+#include "kubefiles.h"
+#include "kubeuser.h"
 
-enum { FILE_MAX = 16 << 20, NAMES_MAX = 300 };
+enum { PEM_MAX = 16 << 20 };
 
-/* What every step needs to read on, and to say where it failed. */
-struct source {
-	const char *file;
-	char *dir; /* absolute; of the file */
-	struct document doc;
-	struct err *e;
-};
+static const char Extension[] = "client.authentication.k8s.io/exec";
 
-static bool refuse(const struct source *s, const struct value *at, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* "FILE:LINE: ...", or "FILE: ..." where there is no value to point at. */
-static bool refuse(const struct source *s, const struct value *at, const char *fmt, ...)
+/* Takes `text` over, which may be NULL: then nothing is added. */
+static void add_text(char ***list, char *text)
 {
-	char what[ERR_TEXT];
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(what, sizeof what, fmt, args);
-	va_end(args);
-	if (at)
-		return err_set(s->e, ERR_LOCAL, 0, "%s:%u: %s", s->file, at->line, what);
-	return err_set(s->e, ERR_LOCAL, 0, "%s: %s", s->file, what);
+	size_t n = 0;
+	if (!text)
+		return;
+	while (*list && (*list)[n])
+		n++;
+	*list = mem_grow(*list, (n + 2) * sizeof **list);
+	(*list)[n] = text;
+	(*list)[n + 1] = NULL;
 }
 
-static const char *home(void)
+static void add_file(struct kubeconfig *k, const char *path)
 {
-	const char *path = getenv("HOME");
-	if (path && *path)
-		return path;
-	const struct passwd *user = getpwuid(getuid());
-	return user && user->pw_dir && *user->pw_dir ? user->pw_dir : NULL;
+	add_text(&k->files, path ? mem_dup(path) : NULL);
 }
 
-/* To be freed. */
-static char *join(const char *dir, const char *path)
-{
-	size_t n = strlen(dir) + strlen(path) + 2;
-	char *joined = mem_new(n);
-	snprintf(joined, n, "%s/%s", dir, path);
-	return joined;
-}
-
-char *kubeconfig_path(const char *path, const char *dir)
-{
-	const char *at_home = strncmp(path, "~/", 2) ? NULL : home();
-	if (at_home)
-		return join(at_home, path + 2);
-	return dir && *path != '/' ? join(dir, path) : mem_dup(path);
-}
-
-char *kubeconfig_folder(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-	char *folder = slash ? mem_dup_n(file, (size_t)(slash - file) + 1) : mem_dup(".");
-	char *absolute = realpath(folder, NULL);
-	if (!absolute)
-		return folder;
-	free(folder);
-	return absolute;
-}
-
-/* The parser says "line 3: what"; here it becomes "FILE:3: what". */
-static bool parse(struct source *s, const struct buf *text)
-{
-	struct err e = {0};
-	if (yaml_parse(&s->doc, (const char *)buf_data(text), buf_len(text), &e))
-		return true;
-	return err_set(s->e, e.kind, 0, "%s:%s", s->file, e.text + strlen("line "));
-}
-
-static bool read_source(struct source *s)
-{
-	struct buf text = {0};
-	bool ok = false;
-	if (file_read(&text, s->file, FILE_MAX))
-		ok = parse(s, &text);
-	else
-		err_set(s->e, ERR_LOCAL, errno, "cannot read kubeconfig '%s': %s", s->file,
-			strerror(errno));
-	buf_free_wiped(&text);
-	return ok;
-}
-
-/* The text of a field that may be absent, null or empty: NULL then. */
-static bool get_text(
-	const struct source *s, const struct value *map, const char *key, const char **text)
-{
-	const struct value *v = value_get(map, key);
-	*text = NULL;
-	if (!v || v->type == VALUE_NULL)
-		return true;
-	if (v->type == VALUE_LIST || v->type == VALUE_MAP)
-		return refuse(s, v, "%s must be a text", key);
-	if (strlen(v->text) != v->len)
-		return refuse(s, v, "%s holds a NUL", key);
-	*text = v->len ? v->text : NULL;
-	return true;
-}
-
-static bool get_copy(const struct source *s, const struct value *map, const char *key, char **to)
-{
-	const char *text;
-	if (!get_text(s, map, key, &text))
-		return false;
-	*to = text ? mem_dup(text) : NULL;
-	return true;
-}
-
-static bool get_secret(
-	const struct source *s, const struct value *map, const char *key, struct secret *to)
-{
-	const char *text;
-	if (!get_text(s, map, key, &text))
-		return false;
-	secret_set(to, text, text ? strlen(text) : 0);
-	return true;
-}
-
-static bool get_bool(const struct source *s, const struct value *map, const char *key, bool *to)
-{
-	const struct value *v = value_get(map, key);
-	if (v && v->type != VALUE_NULL && v->type != VALUE_BOOL)
-		return refuse(s, v, "%s must be true or false", key);
-	*to = value_is_true(v);
-	return true;
-}
-
-static bool decode(
-	const struct source *s, const struct value *v, const char *key, struct secret *to)
-{
-	size_t room = (size_t)v->len / 4 * 3, len;
-	*to = (struct secret){.p = mem_new(room + 1), .n = room};
-	if (!base64_decode((uint8_t *)to->p, &len, v->text, v->len))
-		return refuse(s, v, "%s is not Base64", key);
-	to->n = len;
-	return true;
-}
-
-static bool read_part(
-	const struct source *s, const struct value *v, const char *key, struct secret *to)
-{
-	struct buf text = {0};
-	char *path = kubeconfig_path(v->text, s->dir);
-	bool ok = file_read(&text, path, FILE_MAX);
-	if (ok)
-		secret_set(to, buf_data(&text), buf_len(&text));
-	else
-		refuse(s, v, "cannot read %s '%s': %s", key, path, strerror(errno));
-	buf_free_wiped(&text);
-	free(path);
-	return ok;
-}
-
-/* The PEM text in KEY-data, or else in the file that KEY names; or none. */
-static bool get_pem(
-	const struct source *s, const struct value *map, const char *key, struct secret *to)
-{
-	char data_key[64];
-	const char *data, *path;
-	snprintf(data_key, sizeof data_key, "%s-data", key);
-	if (!get_text(s, map, data_key, &data) || !get_text(s, map, key, &path))
-		return false;
-	if (!data && !path)
-		return true;
-	const struct value *v = value_get(map, data ? data_key : key);
-	if (!(data ? decode(s, v, data_key, to) : read_part(s, v, key, to)))
-		return false;
-	if (!to->n || memchr(to->p, '\0', to->n))
-		return refuse(s, v, "%s is not PEM", data ? data_key : key);
-	return true;
-}
-
-/* "a, b, c": the names in a list of the file, for a message; or "none". */
-static void put_names(struct buf *out, const struct value *list)
-{
-	for (const struct value *v = value_first(list); v; v = value_next(list, v)) {
-		const char *name = value_text(value_get(v, "name"));
-		if (name && buf_len(out) < NAMES_MAX)
-			buf_print(out, "%s'%s'", buf_len(out) ? ", " : "", name);
-	}
-	if (!buf_len(out))
-		buf_print(out, "none");
-}
-
-static bool refuse_unknown(
-	const struct source *s, const struct value *list, const char *what, const char *name)
-{
-	struct buf names = {0};
-	put_names(&names, list);
-	err_set(s->e, ERR_NOT_FOUND, 0, "%s: there is no %s '%s'; there is: %.*s", s->file, what,
-		name, (int)buf_len(&names), (const char *)buf_data(&names));
-	buf_free(&names);
-	return false;
-}
-
-/* The entry called `name` in one of the file's lists of names and what they
- * stand for: in "contexts" the map behind "context". */
-static bool find(
-	const struct source *s, const char *what, const char *name, const struct value **found)
-{
-	char plural[16];
-	const struct value *entry = NULL;
-	snprintf(plural, sizeof plural, "%ss", what);
-	const struct value *list = value_get(s->doc.root, plural);
-	if (list && list->type != VALUE_LIST && list->type != VALUE_NULL)
-		return refuse(s, list, "%s must be a list", plural);
-	for (const struct value *v = value_first(list); v; v = value_next(list, v)) {
-		const char *own;
-		if (!get_text(s, v, "name", &own))
-			return false;
-		if (!own || strcmp(own, name) != 0)
-			continue;
-		if (entry)
-			return refuse(s, v, "there are two %s called '%s'", plural, name);
-		entry = v;
-	}
-	if (!entry)
-		return refuse_unknown(s, list, what, name);
-	*found = value_get(entry, what);
-	if (*found && (*found)->type != VALUE_MAP && (*found)->type != VALUE_NULL)
-		return refuse(s, *found, "%s must be a map", what);
-	return true;
-}
+/* ---- the server's URL ---- */
 
 static bool is_host(const char *p, size_t n)
 {
@@ -282,158 +81,261 @@ static bool read_prefix(struct kubeconfig *k, const char *p)
 	return true;
 }
 
-/* Without a scheme it is client-go's guess (rest/url_utils.go): TLS where there
- * is something to do TLS with. */
-static bool read_server(
-	const struct source *s, const struct value *cluster, bool with_tls, struct kubeconfig *k)
+static bool read_url(const char *url, bool with_tls, struct kubeconfig *k)
 {
-	const char *url;
-	if (!get_text(s, cluster, "server", &url))
-		return false;
-	const struct value *v = value_get(cluster, "server");
-	if (!url)
-		return refuse(s, v ? v : cluster, "the cluster has no server");
 	const char *scheme_end = strstr(url, "://"), *p = scheme_end ? scheme_end + 3 : url;
 	k->tls = scheme_end ? !strncasecmp(url, "https://", 8) : with_tls;
 	bool known = !scheme_end || k->tls || !strncasecmp(url, "http://", 7);
 	size_t authority = strcspn(p, "/?#");
-	if (!known || !read_authority(k, p, authority) || !read_prefix(k, p + authority))
-		return refuse(s, v, "server is not a URL such as https://host:6443");
-	return true;
+	return known && read_authority(k, p, authority) && read_prefix(k, p + authority);
 }
 
-struct unsupported {
-	const char *key, *why;
-};
+/* ---- the cluster ---- */
 
-/* Points at the key: the value may begin on a line below. */
-static bool check_unsupported(
-	const struct source *s, const struct value *map, const struct unsupported *table)
+/* Without a scheme it is TLS where there is something to do TLS with, as client-go means
+ * it (rest/url_utils.go). */
+static bool read_server(const struct entry *cluster, bool with_tls, struct kubeconfig *k)
 {
-	for (; table->key; table++) {
-		const struct value *v = value_get(map, table->key);
-		bool empty = !v || v->type == VALUE_NULL ||
-			     (v->type >= VALUE_LIST ? !value_first(v) : !v->len);
-		if (!empty)
-			return refuse(s, v - 1, "%s is not supported%s", table->key, table->why);
-	}
-	return true;
+	const struct value *v = value_get(cluster->map, "server");
+	if (!entry_copy(cluster, "server", &k->server))
+		return false;
+	if (!k->server)
+		return entry_refuse(cluster, v ? v : cluster->map, "the cluster has no server");
+	return read_url(k->server, with_tls, k) ||
+	       entry_refuse(cluster, v, "server is not a URL such as https://host:6443");
 }
 
-static bool read_cluster(
-	const struct source *s, const struct value *cluster, bool has_cert, struct kubeconfig *k)
+/* What is wrong is not shown: there may be a password in it. */
+static bool read_proxy(const struct entry *cluster, struct kubeconfig *k)
 {
-	static const struct unsupported Table[] = {{"proxy-url", ""}, {NULL, NULL}};
+	static const char *const Schemes[] = {"http://", "https://", "socks5://", "socks5h://"};
+	if (!entry_copy(cluster, "proxy-url", &k->proxy_url))
+		return false;
+	for (size_t i = 0; k->proxy_url && i < sizeof Schemes / sizeof *Schemes; i++)
+		if (!strncasecmp(k->proxy_url, Schemes[i], strlen(Schemes[i])))
+			return true;
+	return !k->proxy_url ||
+	       entry_refuse(cluster, value_get(cluster->map, "proxy-url"),
+		       "proxy-url must begin with http://, https://, socks5:// or socks5h://");
+}
+
+static bool read_cluster(const struct entry *cluster, bool has_cert, struct kubeconfig *k)
+{
 	struct secret ca = {0};
-	bool ok = check_unsupported(s, cluster, Table) &&
-		  get_bool(s, cluster, "insecure-skip-tls-verify", &k->insecure) &&
-		  get_copy(s, cluster, "tls-server-name", &k->tls_name) &&
-		  get_pem(s, cluster, "certificate-authority", &ca);
+	bool ok = entry_bool(cluster, "insecure-skip-tls-verify", &k->insecure) &&
+		  entry_bool(cluster, "disable-compression", &k->disable_compression) &&
+		  entry_copy(cluster, "tls-server-name", &k->tls_name) && read_proxy(cluster, k) &&
+		  entry_pem(cluster, "certificate-authority", &ca, &k->ca_file);
 	k->ca = ca.p;
-	if (!ok || !read_server(s, cluster, k->ca || has_cert || k->insecure, k))
+	if (!ok || !read_server(cluster, k->ca || has_cert || k->insecure, k))
 		return false;
 	if (k->ca && k->insecure)
-		return refuse(s, value_get(cluster, "insecure-skip-tls-verify"),
+		return entry_refuse(cluster, value_get(cluster->map, "insecure-skip-tls-verify"),
 			"insecure-skip-tls-verify and a certificate-authority exclude each other");
 	return true;
 }
 
-static bool read_user(const struct source *s, const struct value *user, struct kubeconfig *k)
+/* What the cluster has to say to plugins. */
+static bool read_extension(const struct entry *cluster, struct kubeconfig_exec *exec)
 {
-	static const char Program[] = ": use a token or a client certificate";
-	static const struct unsupported Table[] = {{"exec", Program}, {"auth-provider", Program},
-		{"as", ""}, {"as-uid", ""}, {"as-groups", ""}, {"as-user-extra", ""}, {NULL, NULL}};
-	const char *token_file = NULL;
-	struct secret cert = {0};
-	bool ok = check_unsupported(s, user, Table) &&
-		  get_pem(s, user, "client-certificate", &cert) &&
-		  get_pem(s, user, "client-key", &k->key) &&
-		  get_secret(s, user, "token", &k->token) &&
-		  get_text(s, user, "tokenFile", &token_file) &&
-		  get_copy(s, user, "username", &k->username) &&
-		  get_secret(s, user, "password", &k->password);
-	k->cert = cert.p;
-	if (!ok)
+	const struct value *list;
+	struct buf text = {0};
+	if (!entry_list(cluster, "extensions", &list))
 		return false;
-	k->token_file = token_file ? kubeconfig_path(token_file, s->dir) : NULL;
-	if (!k->cert != !k->key.p)
-		return refuse(s, user, "client-certificate and client-key need each other");
+	for (const struct value *v = value_first(list); v; v = value_next(list, v)) {
+		const char *name = value_text(value_get(v, "name"));
+		const struct value *extension = value_get(v, "extension");
+		if (name && !strcmp(name, Extension) && extension && !buf_len(&text))
+			json_put_value(&text, extension);
+	}
+	if (buf_len(&text))
+		exec->cluster_config = mem_dup_n(buf_data(&text), buf_len(&text));
+	buf_free_wiped(&text);
 	return true;
 }
 
-/* What the context names; it may name no user. */
-static bool read_context(const struct source *s, struct kubeconfig *k)
+/* ---- the context ---- */
+
+static bool names_certificate(const struct entry *user)
 {
-	const struct value *context = NULL, *cluster = NULL, *user = NULL;
+	const char *data, *file;
+	return entry_text(user, "client-certificate-data", &data) &&
+	       entry_text(user, "client-certificate", &file) && (data || file);
+}
+
+/* As helm, and for the same reason: credentials stand there, and programs to run. */
+static void check_mode(const struct kubefile *file, struct kubeconfig *k)
+{
+	static const struct {
+		unsigned bit;
+		const char *what;
+	} Bits[] = {{S_IWOTH, "changed by every user"}, {S_IWGRP, "changed by its group"},
+		{S_IROTH, "read by every user"}, {S_IRGRP, "read by its group"}};
+	struct stat st;
+	size_t i = 0, n = sizeof Bits / sizeof *Bits;
+	if (stat(file->path, &st))
+		return;
+	while (i < n && !(st.st_mode & Bits[i].bit))
+		i++;
+	if (i < n)
+		add_text(&k->warnings, mem_print("kubeconfig %s can be %s: chmod go= it",
+					       file->path, Bits[i].what));
+}
+
+/* What the context names; it may name no user. */
+static bool read_context(const struct kubefiles *all, struct kubeconfig *k, struct err *e)
+{
+	struct entry context, cluster, user = {0};
 	const char *cluster_name, *user_name;
-	if (!find(s, "context", k->context, &context) ||
-		!get_copy(s, context, "namespace", &k->namespace) ||
-		!get_text(s, context, "cluster", &cluster_name) ||
-		!get_text(s, context, "user", &user_name))
+	if (!kubefiles_find(all, "context", k->context, &context, e) ||
+		!entry_copy(&context, "namespace", &k->namespace) ||
+		!entry_text(&context, "cluster", &cluster_name) ||
+		!entry_text(&context, "user", &user_name))
 		return false;
 	if (!k->namespace)
 		k->namespace = mem_dup("default");
 	if (!cluster_name)
-		return refuse(s, context, "context '%s' names no cluster", k->context);
-	return find(s, "cluster", cluster_name, &cluster) &&
-	       (!user_name || find(s, "user", user_name, &user)) && read_user(s, user, k) &&
-	       read_cluster(s, cluster, k->cert, k);
+		return entry_refuse(
+			&context, context.map, "context '%s' names no cluster", k->context);
+	if (!kubefiles_find(all, "cluster", cluster_name, &cluster, e) ||
+		(user_name && !kubefiles_find(all, "user", user_name, &user, e)) ||
+		!read_cluster(&cluster, names_certificate(&user), k) || !kubeuser_read(&user, k))
+		return false;
+	if (user.file)
+		check_mode(user.file, k);
+	return !k->exec || read_extension(&cluster, k->exec);
 }
 
-static bool check_kind(const struct source *s)
+static bool read_files(
+	const struct kubefiles *all, struct kubeconfig *k, const char *context, struct err *e)
 {
-	const struct value *root = s->doc.root;
-	const char *kind;
-	if (root->type != VALUE_MAP)
-		return refuse(s, NULL, "this is not a kubeconfig");
-	if (!get_text(s, root, "kind", &kind))
+	if (!context && !kubefiles_current(all, &context, e))
 		return false;
-	if (kind && strcmp(kind, "Config") != 0)
-		return refuse(s, value_get(root, "kind"),
-			"this is not a kubeconfig: its kind is '%s'", kind);
+	k->context = mem_dup(context);
+	if (!read_context(all, k, e))
+		return false;
+	for (char **name = all->names; *name; name++)
+		add_file(k, *name);
+	add_file(k, k->ca_file);
+	add_file(k, k->cert_file);
+	add_file(k, k->key_file);
 	return true;
 }
 
-static bool read_all(struct source *s, const char *context, struct kubeconfig *k)
+/* ---- in a cluster ---- */
+
+static bool read_environment(struct kubeconfig *k, struct err *e)
 {
-	if (!read_source(s) || !check_kind(s))
+	const char *host = getenv("KUBERNETES_SERVICE_HOST"),
+		   *port = getenv("KUBERNETES_SERVICE_PORT");
+	if (!host || !*host || !port || !*port)
+		return err_set(e, ERR_LOCAL, 0,
+			"in-cluster: this is not a pod: KUBERNETES_SERVICE_HOST and _PORT are not "
+			"set");
+	bool ip6 = strchr(host, ':');
+	k->server = mem_print("https://%s%s%s:%s", ip6 ? "[" : "", host, ip6 ? "]" : "", port);
+	return read_url(k->server, true, k) ||
+	       err_set(e, ERR_LOCAL, 0, "in-cluster: '%s' is not the URL of a server", k->server);
+}
+
+/* As client-go, which goes on without: the system's certificates are used then. */
+static void read_authorities(struct kubeconfig *k)
+{
+	struct buf text = {0};
+	add_file(k, k->ca_file);
+	if (file_read(&text, k->ca_file, PEM_MAX))
+		k->ca = mem_dup_n(buf_data(&text), buf_len(&text));
+	else
+		add_text(&k->warnings,
+			mem_print("in-cluster: cannot read %s: %s", k->ca_file, strerror(errno)));
+	buf_free(&text);
+}
+
+/* The downward API's variable comes before the file, as in client-go. */
+static void read_namespace(struct kubeconfig *k, const char *account)
+{
+	struct buf text = {0};
+	const char *name = getenv("POD_NAMESPACE");
+	char *path = file_path("namespace", account);
+	if ((!name || !*name) && file_read(&text, path, PEM_MAX)) {
+		buf_put(&text, "", 1);
+		name = (const char *)buf_data(&text);
+		name += strspn(name, " \t\r\n");
+	}
+	size_t n = name ? strcspn(name, " \t\r\n") : 0;
+	k->namespace = n ? mem_dup_n(name, n) : mem_dup("default");
+	buf_free(&text);
+	free(path);
+}
+
+static bool is_readable(const char *path, struct err *e)
+{
+	return !access(path, R_OK) || err_set(e, ERR_LOCAL, errno,
+					      "in-cluster: cannot read the service account's token "
+					      "'%s': %s",
+					      path, strerror(errno));
+}
+
+bool kubeconfig_in_cluster(struct kubeconfig *k, const char *account, struct err *e)
+{
+	k->context = mem_dup(KUBECONFIG_IN_CLUSTER);
+	k->token_file = file_path("token", account);
+	k->ca_file = file_path("ca.crt", account);
+	if (!read_environment(k, e) || !is_readable(k->token_file, e)) {
+		kubeconfig_free(k);
 		return false;
-	if (!context && !get_text(s, s->doc.root, "current-context", &context))
-		return false;
-	if (!context)
-		return refuse(s, NULL, "there is no current-context: name a context");
-	k->file = mem_dup(s->file);
-	k->context = mem_dup(context);
-	return read_context(s, k);
+	}
+	read_authorities(k);
+	read_namespace(k, account);
+	return true;
+}
+
+/* ---- the door ---- */
+
+static bool load_account(struct kubeconfig *k, const char *context, struct err *e)
+{
+	if (context && strcmp(context, KUBECONFIG_IN_CLUSTER) != 0)
+		return err_set(
+			e, ERR_NOT_FOUND, 0, "in-cluster: there is no context '%s'", context);
+	return kubeconfig_in_cluster(k, KUBECONFIG_ACCOUNT, e);
 }
 
 bool kubeconfig_load(struct kubeconfig *k, const char *file, const char *context, struct err *e)
 {
-	struct source s = {.file = file, .dir = kubeconfig_folder(file), .e = e};
-	bool ok = read_all(&s, context, k);
+	struct kubefiles all = {0};
+	struct err none = {0};
+	if (file && !strcmp(file, KUBECONFIG_IN_CLUSTER))
+		return load_account(k, context, e);
+	if (!kubefiles_load(&all, file, &none))
+		return (none.kind == ERR_NOT_FOUND && load_account(k, context, NULL)) ||
+		       err_set(e, none.kind, none.code, "%s", none.text);
+	bool ok = read_files(&all, k, context, e);
 	if (!ok)
 		kubeconfig_free(k);
-	document_free(&s.doc);
-	free(s.dir);
+	kubefiles_free(&all);
 	return ok;
 }
 
-/* The members that own memory. */
-static const size_t Texts[] = {offsetof(struct kubeconfig, file),
-	offsetof(struct kubeconfig, context), offsetof(struct kubeconfig, namespace),
-	offsetof(struct kubeconfig, host), offsetof(struct kubeconfig, prefix),
-	offsetof(struct kubeconfig, tls_name), offsetof(struct kubeconfig, ca),
-	offsetof(struct kubeconfig, cert), offsetof(struct kubeconfig, token_file),
-	offsetof(struct kubeconfig, username)};
-static const size_t Secrets[] = {offsetof(struct kubeconfig, key),
-	offsetof(struct kubeconfig, token), offsetof(struct kubeconfig, password)};
-enum { TEXTS = sizeof Texts / sizeof *Texts, SECRETS = sizeof Secrets / sizeof *Secrets };
+/* ---- values as such ---- */
 
-static char *text_at(const struct kubeconfig *k, size_t i)
+/* The members that own memory: texts, lists of texts, secrets. */
+#define K(member) offsetof(struct kubeconfig, member)
+#define X(member) offsetof(struct kubeconfig_exec, member)
+static const size_t Texts[] = {K(context), K(namespace), K(server), K(host), K(prefix),
+	K(proxy_url), K(tls_name), K(ca), K(ca_file), K(cert), K(cert_file), K(key_file),
+	K(token_file), K(username), K(login_hint), K(as), K(as_uid)};
+static const size_t Lists[] = {K(as_groups), K(files)};
+static const size_t Secrets[] = {K(key), K(token), K(password)};
+static const size_t ExecTexts[] = {X(api_version), X(command), X(cluster_config), X(install_hint)};
+static const size_t ExecLists[] = {X(args), X(env)};
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+
+/* The pointer that is the member at `offset`. */
+static void *member(const void *of, size_t offset)
 {
-	char *text;
-	memcpy(&text, (const char *)k + Texts[i], sizeof text);
-	return text;
+	void *p;
+	memcpy(&p, (const char *)of + offset, sizeof p);
+	return p;
 }
 
 static const struct secret *secret_at(const struct kubeconfig *k, size_t i)
@@ -441,46 +343,108 @@ static const struct secret *secret_at(const struct kubeconfig *k, size_t i)
 	return (const struct secret *)(const void *)((const char *)k + Secrets[i]);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool same_texts(const void *a, const void *b, const size_t *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!same_text(member(a, table[i]), member(b, table[i])))
+			return false;
+	return true;
+}
+
+static bool same_lists(const void *a, const void *b, const size_t *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char **x = member(a, table[i]), **y = member(b, table[i]);
+		for (; x && y && *x && same_text(*x, *y); x++)
+			y++;
+		if (x && y ? *x != *y : x != y)
+			return false;
+	}
+	return true;
+}
+
+static bool same_secrets(const struct kubeconfig *a, const struct kubeconfig *b)
+{
+	for (size_t i = 0; i < COUNT(Secrets); i++) {
+		const struct secret *x = secret_at(a, i), *y = secret_at(b, i);
+		if (x->n != y->n || (x->n && memcmp(x->p, y->p, x->n) != 0))
+			return false;
+	}
+	return true;
+}
+
+static bool same_exec(const struct kubeconfig_exec *a, const struct kubeconfig_exec *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->interactive == b->interactive &&
+	       a->provide_cluster_info == b->provide_cluster_info &&
+	       same_texts(a, b, ExecTexts, COUNT(ExecTexts)) &&
+	       same_lists(a, b, ExecLists, COUNT(ExecLists));
+}
+
+static bool same_extra(const struct kubeconfig *a, const struct kubeconfig *b)
+{
+	if (a->as_extra_count != b->as_extra_count)
+		return false;
+	for (size_t i = 0; i < a->as_extra_count; i++)
+		if (strcmp(a->as_extra[i].key, b->as_extra[i].key) != 0 ||
+			strcmp(a->as_extra[i].value, b->as_extra[i].value) != 0)
+			return false;
+	return true;
+}
+
 bool kubeconfig_same(const struct kubeconfig *a, const struct kubeconfig *b)
 {
-	bool same = a->tls == b->tls && a->port == b->port && a->insecure == b->insecure;
-	for (size_t i = 0; same && i < TEXTS; i++) {
-		const char *x = text_at(a, i), *y = text_at(b, i);
-		same = x && y ? !strcmp(x, y) : x == y;
-	}
-	for (size_t i = 0; same && i < SECRETS; i++) {
-		const struct secret *x = secret_at(a, i), *y = secret_at(b, i);
-		same = x->n == y->n && (!x->n || !memcmp(x->p, y->p, x->n));
-	}
-	return same;
+	return a->tls == b->tls && a->port == b->port && a->insecure == b->insecure &&
+	       a->disable_compression == b->disable_compression &&
+	       a->token_until == b->token_until && same_texts(a, b, Texts, COUNT(Texts)) &&
+	       same_lists(a, b, Lists, COUNT(Lists)) && same_secrets(a, b) &&
+	       same_exec(a->exec, b->exec) && same_extra(a, b);
+}
+
+/* Any of them may hold a secret: a password in a URL, a key in a plugin's environment. */
+static void free_text(char *text)
+{
+	if (text)
+		mem_wipe(text, strlen(text));
+	free(text);
+}
+
+static void free_list(char **list)
+{
+	for (char **text = list; text && *text; text++)
+		free_text(*text);
+	free(list);
+}
+
+static void free_members(
+	const void *of, const size_t *texts, size_t n, const size_t *lists, size_t m)
+{
+	for (size_t i = 0; i < n; i++)
+		free_text(member(of, texts[i]));
+	for (size_t i = 0; i < m; i++)
+		free_list(member(of, lists[i]));
 }
 
 void kubeconfig_free(struct kubeconfig *k)
 {
-	for (size_t i = 0; i < TEXTS; i++)
-		free(text_at(k, i));
-	for (size_t i = 0; i < SECRETS; i++)
+	free_members(k, Texts, COUNT(Texts), Lists, COUNT(Lists));
+	free_list(k->warnings);
+	for (size_t i = 0; i < COUNT(Secrets); i++)
 		secret_free((struct secret *)(void *)((char *)k + Secrets[i]));
-	*k = (struct kubeconfig){0};
-}
-
-/* As client-go reads $KUBECONFIG: names between colons, empty ones skipped. */
-char *kubeconfig_default(struct err *e)
-{
-	const char *list = getenv("KUBECONFIG");
-	list = list ? list + strspn(list, ":") : "";
-	size_t n = strcspn(list, ":");
-	if (list[n + strspn(list + n, ":")]) {
-		err_set(e, ERR_LOCAL, 0, "KUBECONFIG lists several files: name one of them");
-		return NULL;
+	if (k->exec)
+		free_members(k->exec, ExecTexts, COUNT(ExecTexts), ExecLists, COUNT(ExecLists));
+	free(k->exec);
+	for (size_t i = 0; i < k->as_extra_count; i++) {
+		free_text(k->as_extra[i].key);
+		free_text(k->as_extra[i].value);
 	}
-	char *named = mem_dup_n(n ? list : "~/.kube/config", n ? n : strlen("~/.kube/config"));
-	char *path = kubeconfig_path(named, NULL);
-	free(named);
-	if (n || !access(path, F_OK))
-		return path;
-	err_set(e, ERR_LOCAL, errno, "no kubeconfig: KUBECONFIG is not set, and %s: %s", path,
-		strerror(errno));
-	free(path);
-	return NULL;
+	free(k->as_extra);
+	*k = (struct kubeconfig){0};
 }

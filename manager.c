@@ -85,12 +85,10 @@ static struct cluster *open_cluster(const struct config_cluster *own, struct err
 	struct kubeconfig k = {0};
 	struct err cause = {0};
 	struct cluster *c = NULL;
-	char *file = own->kubeconfig ? mem_dup(own->kubeconfig) : kubeconfig_default(&cause);
-	if (!file || !kubeconfig_load(&k, file, own->context, &cause))
+	if (!kubeconfig_load(&k, own->kubeconfig, own->context, &cause))
 		err_set(e, cause.kind, 0, "cluster '%s': %s", own->name, cause.text);
 	else if ((c = cluster_new(own->name, &k, e)))
 		cluster_ask_transport(c, own->transport);
-	free(file);
 	return c;
 }
 

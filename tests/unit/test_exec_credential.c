@@ -49,7 +49,7 @@ static void tells_of_the_cluster_where_it_is_asked_for(void **state)
 		"\",\"spec\":{\"cluster\":{\"server\":\"https://k8s.example:443/a\\\"b/\","
 		"\"config\":null},\"interactive\":false}}\n");
 	k.tls_name = "api";
-	k.insecure = k.plain = true;
+	k.insecure = k.disable_compression = true;
 	k.ca = "-----BEGIN\n";
 	k.proxy_url = "http://u:p@proxy:3128";
 	x.cluster_config = "{\"audience\":\"x\"}";

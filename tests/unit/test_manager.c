@@ -53,7 +53,8 @@ static void put_kubeconfig(const char *name, const char *token)
 {
 	char text[TEXT];
 	snprintf(text, sizeof text,
-		"clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+		"clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1', "
+		"insecure-skip-tls-verify: true}}]\n"
 		"users: [{name: u, user: {token: %s}}]\n"
 		"contexts: [{name: x, context: {cluster: c, user: u}}]\n"
 		"current-context: x\n",
