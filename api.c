@@ -20,6 +20,7 @@ struct link {
 	struct conn *conn;     /* NULL: none */
 	struct api_call *call; /* that it serves; NULL: none */
 	bool used;             /* it has answered before: it may have been closed since */
+	unsigned number;       /* of the credential that was shown on it */
 	struct timer idle;
 	struct buf in; /* received, and not read yet */
 };
@@ -30,7 +31,7 @@ struct cluster {
 	struct kubeconfig k;
 	struct tls_anchors *own;           /* of the kubeconfig, or NULL */
 	const struct tls_anchors *anchors; /* those or the system's */
-	struct tls_identity *identity;
+	struct credential *credential;
 	struct api_limits limits;
 	enum transport asked, known; /* AUTO: none is */
 	struct link link[API_CALLS];
@@ -49,6 +50,9 @@ struct api_call {
 	const struct api_watch_ops *watch; /* NULL: it is none */
 	int64_t watch_ms;
 	struct task start; /* of a watch */
+	struct credential_wait wait;
+	unsigned number; /* of the credential that it was asked with */
+	bool again;      /* it is, since that was refused */
 	struct timer limit;
 	bool heard;      /* a byte of the answer came */
 	bool has_head;   /* all of the head came */
@@ -87,27 +91,23 @@ static void free_cluster(void *p)
 {
 	struct cluster *c = p;
 	tls_anchors_free(c->own);
-	tls_identity_free(c->identity);
+	credential_free(c->credential);
 	kubeconfig_free(&c->k);
 	free(c->name);
 	free(c);
 }
 
-static bool read_certificates(struct cluster *c, struct err *e)
+static bool read_user(struct cluster *c, struct err *e)
 {
 	const struct kubeconfig *k = &c->k;
-	if (!k->tls)
-		return true;
-	if (k->ca && !k->insecure)
+	if (k->tls && k->ca && !k->insecure)
 		c->anchors = c->own = tls_anchors_parse(k->ca, strlen(k->ca), e);
-	else if (!k->insecure)
+	else if (k->tls && !k->insecure)
 		c->anchors = tls_anchors_system(e);
-	if (!c->anchors && !k->insecure)
+	if (k->tls && !c->anchors && !k->insecure)
 		return false;
-	if (!k->cert)
-		return true;
-	c->identity = tls_identity_parse(k->cert, strlen(k->cert), k->key.p, k->key.n, e);
-	return c->identity;
+	c->credential = credential_new(k, e);
+	return c->credential;
 }
 
 static void begin_calls(struct task *task);
@@ -124,7 +124,7 @@ struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *
 	*k = (struct kubeconfig){0};
 	for (size_t i = 0; i < API_CALLS; i++)
 		c->link[i] = (struct link){.cluster = c, .idle.on = on_idle};
-	if (read_certificates(c, &cause))
+	if (read_user(c, &cause))
 		return c;
 	blame(c, e, &cause);
 	free_cluster(c);
@@ -151,6 +151,11 @@ void cluster_drop(struct cluster *c)
 		link_close(&c->link[i]);
 	task_drop(&c->begin);
 	loop_free_later(c, free_cluster);
+}
+
+struct credential *cluster_credential(const struct cluster *c)
+{
+	return c->credential;
 }
 
 const char *cluster_name(const struct cluster *c)
@@ -184,7 +189,7 @@ struct conn *cluster_connect(
 	const struct kubeconfig *k = &c->k;
 	const struct tls_options tls = {.host = k->tls_name ? k->tls_name : k->host,
 		.anchors = c->anchors,
-		.identity = c->identity,
+		.identity = credential_identity(c->credential),
 		.insecure = k->insecure};
 	const struct conn_spec spec = {.host = k->host,
 		.port = k->port,
@@ -225,10 +230,12 @@ bool cluster_put_request(
 	buf_print(out, "%s %s%s HTTP/1.1\r\n", method, c->k.prefix, path);
 	put_host(out, &c->k);
 	buf_print(out, "User-Agent: porter\r\n");
-	return credential_put(out, &c->k, &cause) || blame(c, e, &cause);
+	return credential_put(c->credential, out, &cause) || blame(c, e, &cause);
 }
 
 /* ---- the end of a call ---- */
+
+static void begin(struct link *link, struct api_call *call);
 
 /* Returns whether the body has the server's words. */
 static bool refusal(struct err *e, int status, const struct value *body)
@@ -282,6 +289,7 @@ static void detach(struct api_call *call, bool keep)
 	call->link = NULL;
 	timer_stop(&call->limit);
 	task_drop(&call->start);
+	credential_forget(&call->wait);
 	if (!link) {
 		leave_queue(call);
 		return;
@@ -334,10 +342,28 @@ __attribute__((format(printf, 3, 4))) static void fail(
 	finish(call, false);
 }
 
+/* Where the server has refused a credential that can be replaced, once. */
+static bool ask_again(struct api_call *call)
+{
+	struct link *link = call->link;
+	if (call->answer.status != 401 || call->again ||
+		!credential_refused(call->cluster->credential, call->number))
+		return false;
+	call->again = true;
+	call->heard = call->has_head = call->keep = false;
+	call->answer.status = 0;
+	buf_eat(&call->text, buf_len(&call->text));
+	link_close(link);
+	begin(link, call);
+	return true;
+}
+
 /* The answer is whole. */
 static void conclude(struct api_call *call)
 {
 	struct api_answer *a = &call->answer;
+	if (ask_again(call))
+		return;
 	struct err cause = {0};
 	bool refused = a->status / 100 != 2;
 	if (json_parse(
@@ -457,13 +483,15 @@ static void read_answer(struct link *link)
 static void on_conn(void *owner, enum conn_event event);
 
 /* A request is written before there is a connection to send it: a call without
- * a credential makes none. */
-static void begin(struct link *link, struct api_call *call)
+ * a credential makes none.  A connection on which another was shown is not used. */
+static void send_request(struct link *link, struct api_call *call)
 {
+	struct credential *credential = call->cluster->credential;
 	struct buf request = {0};
-	link->call = call;
-	call->link = link;
-	timer_stop(&link->idle);
+	call->number = credential_number(credential);
+	if (link->number != call->number)
+		link_close(link);
+	link->number = call->number;
 	if (cluster_put_request(link->cluster, &request, "GET", call->path, &call->answer.err)) {
 		buf_print(&request, "Accept: application/json\r\n\r\n");
 		if (!link->conn)
@@ -473,6 +501,30 @@ static void begin(struct link *link, struct api_call *call)
 		finish(call, false);
 	}
 	buf_free_wiped(&request);
+}
+
+static void on_credential(struct credential_wait *wait, const struct err *e)
+{
+	struct api_call *call = OWNER_OF(wait, struct api_call, wait);
+	if (e->kind) {
+		blame(call->cluster, &call->answer.err, e);
+		finish(call, false);
+		return;
+	}
+	timer_after(&call->limit, call->cluster->limits.call_ms);
+	send_request(call->link, call);
+}
+
+/* A plugin has a limit of its own. */
+static void begin(struct link *link, struct api_call *call)
+{
+	link->call = call;
+	call->link = link;
+	timer_stop(&link->idle);
+	if (credential_ask(call->cluster->credential, &call->wait))
+		send_request(link, call);
+	else
+		timer_stop(&call->limit);
 }
 
 /* The connection ended under its call. */
@@ -568,6 +620,7 @@ static struct api_call *new_call(struct cluster *c, const char *path, void *owne
 		.path = mem_dup(path),
 		.owner = owner,
 		.start.on = start_watch,
+		.wait.on = on_credential,
 		.limit.on = on_limit};
 	timer_after(&call->limit, c->limits.call_ms);
 	return call;

@@ -32,6 +32,7 @@ bool cluster_same(const struct cluster *a, const struct cluster *b);
 struct cluster *cluster_share(struct cluster *c); /* one more user */
 void cluster_drop(struct cluster *c);             /* the last one frees */
 const char *cluster_name(const struct cluster *c);
+struct credential *cluster_credential(const struct cluster *c);
 
 /* Milliseconds until the caller's turn, for what many do at once after an outage:
  * turns are API_TURN_MS apart, so that their handshakes are spread. */
@@ -50,8 +51,9 @@ void cluster_ask_transport(struct cluster *c, enum transport t);
 /* Remembers what works; TRANSPORT_AUTO forgets it, after a failure. */
 void cluster_learn_transport(struct cluster *c, enum transport t);
 
-/* Starts a connection of its own to the API server, for an upgrade; its owner
- * shares the cluster for as long.  conn_error() does not name the cluster. */
+/* Starts a connection of its own to the API server, for an upgrade, with the
+ * credential that there is; its owner shares the cluster for as long.  conn_error() does not name
+ * the cluster. */
 struct conn *cluster_connect(
 	struct cluster *c, void (*on)(void *owner, enum conn_event), void *owner);
 

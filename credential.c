@@ -1,16 +1,289 @@
-/* The Authorization field, in client-go's order: tokenFile, token, username and
- * password.  The caller wipes what is written; what is copied here on the way
- * is wiped here. */
+/* From the kubeconfig's values, files and plugin to one credential.  The caller wipes what
+ * is written; what is copied here on the way is wiped here. */
 #include "credential.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base64.h"
 #include "file.h"
+#include "log.h"
+#include "mem.h"
+#include "plugin.h"
 
-enum { TOKEN_FILE_MAX = 65536 };
+enum {
+	TOKEN_FILE_MAX = 65536,
+	PEM_FILE_MAX = 1 << 20,
+	AHEAD = 5, /* a fifth of its life before its end, the next one is got */
+};
+
+struct credential {
+	const struct kubeconfig *k;
+	struct tls_identity *identity;
+	struct stat cert_seen, key_seen; /* of the files the identity is made of */
+	struct exec_credential given;    /* by the plugin, where `has` */
+	bool has;
+	bool used;      /* since it was given: worth to be renewed ahead of its end */
+	int64_t got_ms; /* loop_now() */
+	unsigned number;
+	struct plugin *plugin; /* that runs, or NULL */
+	struct err err;        /* of its last run */
+	int64_t failed_ms;     /* when that failed; 0: it has not */
+	struct timer ahead;
+	struct task tell;                        /* those who wait for what is known already */
+	struct credential_wait *waits, *telling; /* the latter are told just now */
+};
+
+static bool Terminal;
+
+void credential_terminal(bool is_free)
+{
+	Terminal = is_free;
+}
+
+/* ---- those who wait ---- */
+
+static void tell_all(struct credential *c, const struct err *e)
+{
+	struct credential_wait *w;
+	c->telling = c->waits;
+	c->waits = NULL;
+	while ((w = c->telling)) {
+		c->telling = w->next;
+		w->credential = NULL;
+		w->on(w, e);
+	}
+}
+
+static void on_tell(struct task *task)
+{
+	struct credential *c = OWNER_OF(task, struct credential, tell);
+	tell_all(c, &c->err);
+}
+
+static bool leave(struct credential_wait **list, const struct credential_wait *w)
+{
+	while (*list && *list != w)
+		list = &(*list)->next;
+	if (!*list)
+		return false;
+	*list = w->next;
+	return true;
+}
+
+void credential_forget(struct credential_wait *w)
+{
+	struct credential *c = w->credential;
+	if (c && !leave(&c->waits, w))
+		leave(&c->telling, w);
+	w->credential = NULL;
+}
+
+static void join(struct credential *c, struct credential_wait *w)
+{
+	struct credential_wait **end = &c->waits;
+	while (*end)
+		end = &(*end)->next;
+	w->next = NULL;
+	w->credential = c;
+	*end = w;
+}
+
+/* ---- certificates ---- */
+
+static bool set_identity(
+	struct credential *c, const char *cert, const char *key, size_t key_len, struct err *e)
+{
+	struct tls_identity *id = tls_identity_parse(cert, strlen(cert), key, key_len, e);
+	if (!id)
+		return false;
+	tls_identity_free(c->identity);
+	c->identity = id;
+	c->number++;
+	return true;
+}
+
+static bool has_changed(const char *path, struct stat *seen)
+{
+	struct stat now;
+	if (!path || stat(path, &now))
+		return false;
+	bool same = now.st_ino == seen->st_ino && now.st_size == seen->st_size &&
+		    now.st_mtim.tv_sec == seen->st_mtim.tv_sec &&
+		    now.st_mtim.tv_nsec == seen->st_mtim.tv_nsec;
+	*seen = now;
+	return !same;
+}
+
+/* The file, or where there is none, what the kubeconfig has. */
+static bool read_pem(struct buf *to, const char *path, const char *p, size_t n)
+{
+	if (path)
+		return file_read(to, path, PEM_FILE_MAX);
+	buf_put(to, p, n);
+	return true;
+}
+
+/* One that cannot be used, since only one of its two files is there yet, say, leaves the
+ * old one as it is. */
+static void read_files_again(struct credential *c)
+{
+	const struct kubeconfig *k = c->k;
+	struct buf cert = {0}, key = {0};
+	struct err e = {0};
+	bool changed = has_changed(k->cert_file, &c->cert_seen);
+	changed |= has_changed(k->key_file, &c->key_seen);
+	if (changed && read_pem(&cert, k->cert_file, k->cert, k->cert ? strlen(k->cert) : 0) &&
+		read_pem(&key, k->key_file, k->key.p, k->key.n)) {
+		buf_put(&cert, "", 1);
+		if (!set_identity(
+			    c, (char *)buf_data(&cert), (char *)buf_data(&key), buf_len(&key), &e))
+			log_line(LOG_WARN, "a new client certificate cannot be used yet",
+				LOG_FIELDS(
+					LOG_STR("file", k->cert_file ? k->cert_file : k->key_file),
+					LOG_STR("reason", e.text)));
+	}
+	buf_free_wiped(&cert);
+	buf_free_wiped(&key);
+}
+
+/* ---- the plugin ---- */
+
+static bool has_ended(const struct credential *c)
+{
+	return c->given.until_ms && loop_wall() >= c->given.until_ms;
+}
+
+static void run(struct credential *c);
+
+/* What nobody has used since it was given is not renewed: it may lapse. */
+static void on_ahead(struct timer *timer)
+{
+	struct credential *c = OWNER_OF(timer, struct credential, ahead);
+	if (c->used && !c->plugin)
+		run(c);
+}
+
+static void renew_ahead(struct credential *c)
+{
+	int64_t life = c->given.until_ms - loop_wall();
+	if (c->given.until_ms && life > 0)
+		timer_after(&c->ahead, life - life / AHEAD);
+}
+
+static bool take_given(struct credential *c, struct exec_credential *given, struct err *e)
+{
+	if (given->cert && !set_identity(c, given->cert, given->key.p, given->key.n, e))
+		return false;
+	exec_credential_free(&c->given);
+	c->given = *given;
+	*given = (struct exec_credential){0};
+	c->has = true;
+	c->used = false;
+	c->got_ms = loop_now();
+	c->number++;
+	renew_ahead(c);
+	return true;
+}
+
+/* Ahead of its end, a failure leaves the one that there is, and those who ask for it
+ * do not notice. */
+static void on_plugin(void *owner, struct exec_credential *given, const struct err *e)
+{
+	struct credential *c = owner;
+	struct err why = *e;
+	c->plugin = NULL;
+	c->failed_ms = 0;
+	if (!why.kind && !take_given(c, given, &why)) {
+		struct err text = {0};
+		err_set(&text, ERR_LOCAL, 0,
+			"plugin %s: gave a certificate that cannot be used: %s",
+			c->k->exec->command, why.text);
+		why = text;
+	}
+	c->err = why;
+	if (why.kind) {
+		c->failed_ms = loop_now();
+		log_line(LOG_WARN, "no credential", LOG_FIELDS(LOG_STR("reason", why.text)));
+	}
+	tell_all(c, &c->err);
+}
+
+static void run(struct credential *c)
+{
+	const struct plugin_spec spec = {.k = c->k, .terminal = Terminal};
+	c->plugin = plugin_start(&spec, on_plugin, c);
+}
+
+/* A failure is everybody's for a moment: many ask for the same at once. */
+static void get(struct credential *c)
+{
+	if (c->plugin)
+		return;
+	if (c->failed_ms && loop_now() - c->failed_ms < CREDENTIAL_AGAIN_MS)
+		task_post(&c->tell);
+	else
+		run(c);
+}
+
+/* ---- asking ---- */
+
+/* An id-token cannot be renewed by us. */
+static bool has_lapsed(struct credential *c)
+{
+	const struct kubeconfig *k = c->k;
+	if (!k->token_until || loop_wall() / 1000 < k->token_until)
+		return false;
+	c->err = (struct err){0};
+	err_set(&c->err, ERR_UNAUTHORIZED, 0, "%s",
+		k->login_hint ? k->login_hint : "the user's token has expired: log in again");
+	return true;
+}
+
+bool credential_ask(struct credential *c, struct credential_wait *w)
+{
+	if (!c->k->exec && !has_lapsed(c)) {
+		read_files_again(c);
+		return true;
+	}
+	if (c->has && !has_ended(c)) {
+		c->used = true;
+		return true;
+	}
+	join(c, w);
+	if (c->k->exec)
+		get(c);
+	else
+		task_post(&c->tell);
+	return false;
+}
+
+bool credential_refused(struct credential *c, unsigned number)
+{
+	if (!c->k->exec)
+		return false;
+	if (number != c->number)
+		return true;
+	if (loop_now() - c->got_ms < CREDENTIAL_YOUNG_MS)
+		return false;
+	c->has = false;
+	return true;
+}
+
+unsigned credential_number(const struct credential *c)
+{
+	return c->number;
+}
+
+const struct tls_identity *credential_identity(const struct credential *c)
+{
+	return c->identity;
+}
+
+/* ---- fields ---- */
 
 static bool is_blank(uint8_t c)
 {
@@ -73,8 +346,9 @@ static void put_basic(struct buf *out, const struct kubeconfig *k)
 	buf_free_wiped(&pair);
 }
 
-bool credential_put(struct buf *out, const struct kubeconfig *k, struct err *e)
+static bool put_authorization(const struct credential *c, struct buf *out, struct err *e)
 {
+	const struct kubeconfig *k = c->k;
 	bool has_token = k->token.n > 0;
 	if (k->token_file && put_token_of_file(out, k->token_file, has_token ? NULL : e))
 		return true;
@@ -82,7 +356,86 @@ bool credential_put(struct buf *out, const struct kubeconfig *k, struct err *e)
 		return false;
 	if (has_token)
 		return put_token(out, k->token.p, k->token.n, "the user's token", e);
+	if (c->has && c->given.token.n)
+		return put_token(out, c->given.token.p, c->given.token.n, "the plugin's token", e);
 	if (k->username)
 		put_basic(out, k);
 	return true;
+}
+
+static bool put_field(
+	struct buf *out, const char *name, const char *suffix, const char *value, struct err *e)
+{
+	if (!fits_field((const uint8_t *)value, strlen(value)))
+		return err_set(e, ERR_LOCAL, 0, "%s%s holds a control character", name, suffix);
+	buf_print(out, "%s%s: %s\r\n", name, suffix, value);
+	return true;
+}
+
+/* The key of an extra field in a field's name: lower case, other characters than those of
+ * names percent-encoded (client-go, transport/round_trippers.go, headerKeyEscape). */
+static char *escaped_key(const char *key)
+{
+	static const char Plain[] = "!#$&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	struct buf out = {0};
+	for (; *key; key++)
+		buf_print(&out, strchr(Plain, *key) ? "%c" : "%%%02X", (unsigned char)*key);
+	char *text = mem_dup_n(buf_data(&out), buf_len(&out));
+	buf_free(&out);
+	return text;
+}
+
+static bool put_impersonation(const struct kubeconfig *k, struct buf *out, struct err *e)
+{
+	bool ok = true;
+	if (k->as)
+		ok = put_field(out, "Impersonate-User", "", k->as, e);
+	if (ok && k->as_uid)
+		ok = put_field(out, "Impersonate-Uid", "", k->as_uid, e);
+	for (char **group = k->as_groups; ok && group && *group; group++)
+		ok = put_field(out, "Impersonate-Group", "", *group, e);
+	for (size_t i = 0; ok && i < k->as_extra_count; i++) {
+		char *key = escaped_key(k->as_extra[i].key);
+		ok = put_field(out, "Impersonate-Extra-", key, k->as_extra[i].value, e);
+		free(key);
+	}
+	return ok;
+}
+
+bool credential_put(const struct credential *c, struct buf *out, struct err *e)
+{
+	struct buf fields = {0};
+	bool ok = put_authorization(c, &fields, e) && put_impersonation(c->k, &fields, e);
+	if (ok)
+		buf_put(out, buf_data(&fields), buf_len(&fields));
+	buf_free_wiped(&fields);
+	return ok;
+}
+
+/* ---- beginning and end ---- */
+
+struct credential *credential_new(const struct kubeconfig *k, struct err *e)
+{
+	struct credential *c = mem_new(sizeof *c);
+	*c = (struct credential){.k = k, .ahead.on = on_ahead, .tell.on = on_tell};
+	has_changed(k->cert_file, &c->cert_seen);
+	has_changed(k->key_file, &c->key_seen);
+	if (!k->cert || set_identity(c, k->cert, k->key.p, k->key.n, e))
+		return c;
+	free(c);
+	return NULL;
+}
+
+void credential_free(struct credential *c)
+{
+	if (!c)
+		return;
+	if (c->plugin)
+		plugin_cancel(c->plugin);
+	timer_stop(&c->ahead);
+	task_drop(&c->tell);
+	tls_identity_free(c->identity);
+	exec_credential_free(&c->given);
+	free(c);
 }

@@ -1,16 +1,59 @@
-/* From a user's entry to what a request carries: the Authorization field.
+/* Who we are at a cluster: the user of a kubeconfig as what a connection and a request
+ * carry.  One for each cluster, shared by all its connections.
  *
- * Token files are read when they are needed.  Knows nothing of forwards.
+ * A plugin is run when there has to be a credential, once for all who wait for it, and
+ * again ahead of its end.  Token files and certificate files are read when they are needed.
+ * Knows nothing of connections or of forwards.
  */
 #pragma once
 #include <stdbool.h>
 
 #include "buf.h"
 #include "kubeconfig.h"
+#include "loop.h"
+#include "tls.h"
 
-/* Appends "Authorization: ...\r\n", or nothing where the user has no token or
- * password.  A token file comes before a token, which stands in while the file
- * cannot be used (client-go, transport/round_trippers.go).  The caller wipes the
- * buffer.  False with *e set, and nothing appended: a token file that cannot be
- * read, or a token that no field can hold. */
-bool credential_put(struct buf *out, const struct kubeconfig *k, struct err *e);
+enum {
+	CREDENTIAL_AGAIN_MS = 5000, /* a plugin that has failed is not run again before */
+	CREDENTIAL_YOUNG_MS = 5000, /* one that gave what was refused, neither */
+};
+
+struct credential;
+
+/* `k` must outlive it.  NULL with *e set: a certificate or key that cannot be used. */
+struct credential *credential_new(const struct kubeconfig *k, struct err *e);
+void credential_free(struct credential *c); /* nobody waits any more */
+
+/* Who waits; embedded in its owner, and starts as {.on = handler}. */
+struct credential_wait {
+	struct credential_wait *next;
+	struct credential *credential; /* NULL: does not wait */
+	/* There is one now; or why not, where e->kind is set. */
+	void (*on)(struct credential_wait *w, const struct err *e);
+};
+
+/* Returns whether there is a credential to be used now; else w->on is called, once, from
+ * the loop. */
+bool credential_ask(struct credential *c, struct credential_wait *w);
+void credential_forget(struct credential_wait *w); /* harmless when it does not wait */
+
+/* Appends the fields of a request, with their line ends: Authorization, and Impersonate-*
+ * where the user acts as another; nothing for one who has neither.  A token file comes
+ * before a token, which stands in while the file cannot be used (client-go,
+ * transport/round_trippers.go).  The caller wipes the buffer.  False with *e set, and
+ * nothing appended: a token file that cannot be read, or what no field can hold. */
+bool credential_put(const struct credential *c, struct buf *out, struct err *e);
+
+/* The certificate to show, or NULL; good until the next credential_ask(). */
+const struct tls_identity *credential_identity(const struct credential *c);
+
+/* Which one it is: another number when it has been replaced. */
+unsigned credential_number(const struct credential *c);
+
+/* The server has refused (401) the one of that number.  Returns whether another can be
+ * had: what was refused is to be asked for anew then, once. */
+bool credential_refused(struct credential *c, unsigned number);
+
+/* Whether plugins may use the terminal that porter has; not by default, and only while
+ * nothing else does. */
+void credential_terminal(bool is_free);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base64.h"
+#include "credential.h"
 #include "http.h"
 #include "loop.h"
 #include "mem.h"
@@ -44,6 +45,9 @@ struct upgrade {
 	unsigned wait_s;          /* that it asks for */
 	struct http_body body;
 	struct timer limit;
+	struct credential_wait wait;
+	unsigned number; /* of the credential that it was asked with */
+	bool again;      /* it is, since that was refused */
 };
 
 static void free_upgrade(void *p)
@@ -59,6 +63,7 @@ void upgrade_cancel(struct upgrade *u)
 {
 	if (u->conn)
 		conn_close(u->conn);
+	credential_forget(&u->wait);
 	timer_stop(&u->limit);
 	loop_free_later(u, free_upgrade);
 }
@@ -89,7 +94,7 @@ static void fail_by(struct upgrade *u, const struct err *cause)
 	fail(u, cause->kind, cause->code, cause->text);
 }
 
-static void start_conn(struct upgrade *u);
+static void start_again(struct upgrade *u);
 
 /* The server, or something before it, does not know this transport. */
 static void fall_back(struct upgrade *u, const char *why)
@@ -105,11 +110,8 @@ static void fall_back(struct upgrade *u, const char *why)
 		finish(u, NULL);
 		return;
 	}
-	conn_close(u->conn);
 	u->transport = TRANSPORT_SPDY;
-	u->status = 0;
-	buf_eat(&u->in, buf_len(&u->in));
-	start_conn(u);
+	start_again(u);
 }
 
 static void make_key(struct upgrade *u)
@@ -181,9 +183,22 @@ static bool is_final(const struct upgrade *u, bool told)
 	}
 }
 
+/* Where the server has refused a credential that can be replaced, once. */
+static bool ask_again(struct upgrade *u)
+{
+	if (u->status != 401 || u->again ||
+		!credential_refused(cluster_credential(u->cluster), u->number))
+		return false;
+	u->again = true;
+	start_again(u);
+	return true;
+}
+
 static void finish_refused(struct upgrade *u)
 {
 	struct err e = {0};
+	if (ask_again(u))
+		return;
 	bool told = api_refusal(&e, u->status, buf_data(&u->in), buf_len(&u->in));
 	if (u->may_fall_back && !is_final(u, told)) {
 		fall_back(u, e.text);
@@ -284,10 +299,39 @@ static void on_limit(struct timer *timer)
 		fail(u, ERR_NETWORK, ETIMEDOUT, "no answer to the port-forward request in 15 s");
 }
 
-static void start_conn(struct upgrade *u)
+static void connect_now(struct upgrade *u)
 {
+	u->number = credential_number(cluster_credential(u->cluster));
 	u->conn = cluster_connect(u->cluster, on_conn, u);
 	timer_after(&u->limit, API_CONNECT_MS + UPGRADE_LIMIT_MS);
+}
+
+static void on_credential(struct credential_wait *wait, const struct err *e)
+{
+	struct upgrade *u = OWNER_OF(wait, struct upgrade, wait);
+	if (e->kind) {
+		err_set(&u->err, e->kind, e->code, "cluster '%s': %s", cluster_name(u->cluster),
+			e->text);
+		finish(u, NULL);
+	} else {
+		connect_now(u);
+	}
+}
+
+static void start_conn(struct upgrade *u)
+{
+	if (credential_ask(cluster_credential(u->cluster), &u->wait))
+		connect_now(u);
+}
+
+static void start_again(struct upgrade *u)
+{
+	conn_close(u->conn);
+	u->conn = NULL;
+	timer_stop(&u->limit);
+	u->status = 0;
+	buf_eat(&u->in, buf_len(&u->in));
+	start_conn(u);
 }
 
 struct upgrade *upgrade_start(const struct upgrade_spec *spec,
@@ -301,7 +345,8 @@ struct upgrade *upgrade_start(const struct upgrade_spec *spec,
 		.on = on,
 		.owner = owner,
 		.path = mem_dup_n(buf_data(&path), buf_len(&path)),
-		.limit.on = on_limit};
+		.limit.on = on_limit,
+		.wait.on = on_credential};
 	buf_free(&path);
 	u->transport = cluster_transport(u->cluster);
 	u->may_fall_back = u->transport == TRANSPORT_AUTO;
