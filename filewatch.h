@@ -16,9 +16,10 @@ enum { FILEWATCH_SETTLE_MS = 200 }; /* that it must stay as it is, before it is 
 
 /* Embedded in its owner.  Starts as {0}, then filewatch_open(). */
 struct filewatch {
-	struct io io;
+	struct filewatch *next;
 	struct timer settle;
 	char *path;
+	int folder[2];      /* inotify's numbers of its own and its target's; -1: none */
 	struct stat seen;   /* when it was last told, or opened */
 	struct stat latest; /* by the last look */
 	void (*on)(struct filewatch *w);
