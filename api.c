@@ -163,6 +163,11 @@ const char *cluster_name(const struct cluster *c)
 	return c->name;
 }
 
+const struct kubeconfig *cluster_kubeconfig(const struct cluster *c)
+{
+	return &c->k;
+}
+
 void cluster_limit(struct cluster *c, const struct api_limits *limits)
 {
 	c->limits = *limits;

@@ -33,6 +33,7 @@ struct cluster *cluster_share(struct cluster *c); /* one more user */
 void cluster_drop(struct cluster *c);             /* the last one frees */
 const char *cluster_name(const struct cluster *c);
 struct credential *cluster_credential(const struct cluster *c);
+const struct kubeconfig *cluster_kubeconfig(const struct cluster *c);
 
 /* Milliseconds until the caller's turn, for what many do at once after an outage:
  * turns are API_TURN_MS apart, so that their handshakes are spread. */

@@ -7,6 +7,7 @@
 
 #include "api.h"
 #include "kubeconfig.h"
+#include "log.h"
 #include "mem.h"
 #include "watch.h"
 
@@ -101,6 +102,13 @@ struct cluster *manager_open_cluster(const struct config *c, size_t i, struct bu
 	return cluster;
 }
 
+static void warn(const struct cluster *c)
+{
+	char **line = cluster_kubeconfig(c)->warnings;
+	for (; line && *line; line++)
+		log_line(LOG_WARN, *line, LOG_FIELDS(LOG_STR("cluster", cluster_name(c))));
+}
+
 /* The one that is there already, where it is the same. */
 static struct group *find_group(struct plan *p, const struct config_cluster *own)
 {
@@ -116,6 +124,8 @@ static struct group *find_group(struct plan *p, const struct config_cluster *own
 			return g;
 		}
 	}
+	if (fresh->cluster)
+		warn(fresh->cluster);
 	return fresh;
 }
 

@@ -275,9 +275,48 @@ static void has_nothing_for_what_is_not_open(void **state)
 	assert_int_equal(errno, EBADF);
 }
 
+static void finds_paths(void **state)
+{
+	static const struct {
+		const char *path, *dir, *want;
+	} Cases[] = {{"a/b", "/d", "/d/a/b"}, {"a", NULL, "a"}, {"/a", "/d", "/a"},
+		{"~/a", "/d", "/h/a"}, {"~/a", NULL, "/h/a"}, {"~a/b", "/d", "/d/~a/b"},
+		{"~", NULL, "~"}};
+	(void)state;
+	setenv("HOME", "/h", 1);
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		char *path = file_path(Cases[i].path, Cases[i].dir);
+		assert_string_equal(path, Cases[i].want);
+		free(path);
+	}
+	unsetenv("HOME"); /* passwd(5) says it then */
+	char *path = file_path("~/a", NULL);
+	assert_true(*path == '/');
+	free(path);
+}
+
+static void finds_folders(void **state)
+{
+	static const struct {
+		const char *path, *want;
+	} Cases[] = {{"/a/b/c", "/a/b"}, {"/a", ""}, {"a", "%/."}, {"a/b", "%/a"}, {"./a", "%/."}};
+	char here[4096], want[sizeof here + 16];
+	(void)state;
+	assert_non_null(getcwd(here, sizeof here));
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		char *folder = file_folder(Cases[i].path);
+		bool ours = *Cases[i].want == '%';
+		snprintf(want, sizeof want, "%s%s", ours ? here : "", Cases[i].want + ours);
+		assert_string_equal(folder, want);
+		free(folder);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_paths),
+		cmocka_unit_test(finds_folders),
 		cmocka_unit_test(reads_all_there_is_behind_what_was_there),
 		cmocka_unit_test(refuses_more_than_it_may_read),
 		cmocka_unit_test(does_not_wait_for_a_writer),

@@ -232,9 +232,27 @@ static void writes_what_is_not_utf_8_as_replacements(void **state)
 	buf_free(&out);
 }
 
+static void writes_what_it_reads(void **state)
+{
+	static const char *const Texts[] = {"null", "true", "[]", "{}", "-1.5e+3", "\"a\\n\\\"\"",
+		"[1,[2,{}],\"\"]", "{\"a\":{\"b\\u001b\":[false,null]},\"\":1e9}"};
+	(void)state;
+	for (size_t i = 0; i < sizeof Texts / sizeof *Texts; i++) {
+		struct document doc = {0};
+		struct buf out = {0};
+		assert_true(json_parse(&doc, Texts[i], strlen(Texts[i]), NULL));
+		json_put_value(&out, doc.root);
+		buf_put(&out, "", 1);
+		assert_string_equal((char *)buf_data(&out), Texts[i]);
+		buf_free(&out);
+		document_free(&doc);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_what_it_reads),
 		cmocka_unit_test(reads_a_pod),
 		cmocka_unit_test(reads_texts_that_are_one_scalar),
 		cmocka_unit_test(refuses_each_part_of_a_text_and_reads_no_byte_beyond),

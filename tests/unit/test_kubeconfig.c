@@ -1,78 +1,16 @@
-/* kubeconfig.c: the files that clusters' tools write (kubeconfigs/), and small
- * ones for each rule and refusal.  Run from the top of the tree. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+/* kubeconfig.c: the files that clusters' tools write (kubeconfigs/), small ones for each
+ * rule and refusal, and the account of a pod.  Run from the top of the tree. */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "kubeconfig.h"
+#include "test_kubeconfig.h"
 
-#define FILES "tests/unit/kubeconfigs/"
-
-static char Dir[] = "/tmp/porter-kubeconfig-XXXXXX";
-static char File[sizeof Dir + 16];
 static char Top[4096];
 
-static int make_dir(void **state)
+static int begin(void **state)
 {
-	(void)state;
-	if (!mkdtemp(Dir) || !getcwd(Top, sizeof Top))
-		return -1;
-	snprintf(File, sizeof File, "%s/config", Dir);
-	return 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	unlink(File);
-	return rmdir(Dir);
-}
-
-static void write_file(const char *text)
-{
-	FILE *f = fopen(File, "w");
-	assert_non_null(f);
-	assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
-	fclose(f);
-}
-
-static struct kubeconfig load(const char *file, const char *context)
-{
-	struct kubeconfig k = {0};
-	struct err e = {0};
-	bool ok = kubeconfig_load(&k, file, context, &e);
-	assert_string_equal(e.text, "");
-	assert_true(ok);
-	assert_string_equal(k.file, file);
-	return k;
-}
-
-/* The words of a refusal, without the file's name; "" if there is none. */
-static const char *said(const char *file, const char *context)
-{
-	static struct err e;
-	struct kubeconfig k = {0}, none = {0};
-	e = (struct err){0};
-	bool ok = kubeconfig_load(&k, file, context, &e);
-	if (ok)
-		kubeconfig_free(&k);
-	assert_int_equal(ok, e.kind == ERR_NONE);
-	assert_memory_equal(&k, &none, sizeof k);
-	return strncmp(e.text, file, strlen(file)) ? e.text : e.text + strlen(file);
-}
-
-static void assert_text(const char *text, const char *want)
-{
-	if (want)
-		assert_string_equal(text, want);
-	else
-		assert_null(text);
+	unsetenv("KUBECONFIG");
+	unsetenv("POD_NAMESPACE");
+	return getcwd(Top, sizeof Top) ? make_dir(state) : -1;
 }
 
 #define PEM(kind, what) "-----BEGIN " kind "-----\n" what "\n-----END " kind "-----\n"
@@ -139,32 +77,26 @@ static void keeps_every_kind_of_credential(void **state)
 	char want[sizeof Top + 64];
 	(void)state;
 	struct kubeconfig k = load(FILES "service-account.yaml", NULL);
-	assert_false(k.tls);
+	assert_true(k.tls);
+	assert_string_equal(k.server, "https://[::1]:8001/");
 	assert_string_equal(k.host, "::1");
 	assert_int_equal(k.port, 8001);
 	assert_string_equal(k.prefix, "");
 	assert_string_equal(k.namespace, "default");
 	assert_string_equal(k.tls_name, "kubernetes.default.svc");
-	assert_string_equal(k.username, "ada");
-	assert_string_equal(k.password.p, "0815"); /* as it is written, not a number */
+	assert_string_equal(k.proxy_url, "socks5://127.0.0.1:1080");
 	snprintf(want, sizeof want, "%s/" FILES "minikube/../token", Top);
 	assert_string_equal(k.token_file, want); /* stays right after chdir() */
 	kubeconfig_free(&k);
+	k = load(FILES "service-account.yaml", "ada");
+	assert_string_equal(k.username, "ada");
+	assert_string_equal(k.password.p, "0815"); /* as it is written, not a number */
+	kubeconfig_free(&k);
 }
 
-static void refuses_exec_by_name_in_the_context_that_needs_it(void **state)
-{
-	static const char Why[] = "exec is not supported: use a token or a client certificate";
-	(void)state;
-	assert_string_equal(strstr(said(FILES "eks.yaml", NULL), "exec"), Why);
-	assert_string_equal(strstr(said(FILES "gke.yaml", NULL), "exec"), Why);
-	assert_string_equal(strstr(said(FILES "aks.yaml", "prod"), "exec"), Why);
-	assert_true(!strncmp(said(FILES "aks.yaml", "prod"), ":27: ", 5));
-}
-
-#define AROUND(cluster, user)                                                                      \
-	"clusters:\n- name: c\n  cluster: {" cluster "}\nusers:\n- name: u\n  user: {" user "}\n"  \
-	"contexts:\n- name: x\n  context: {cluster: c, user: u}\ncurrent-context: x\n"
+#define EXEC                                                                                       \
+	"exec: {apiVersion: client.authentication.k8s.io/v1, command: login, "                     \
+	"interactiveMode: Never}"
 #define SERVER(url) AROUND("server: '" url "'", "")
 #define CA          "certificate-authority-data: YQ=="
 
@@ -247,10 +179,12 @@ static void says_what_is_wrong_and_where(void **state)
 	static const struct {
 		const char *file, *context, *why;
 	} Cases[] = {
-		{"", NULL, ": this is not a kubeconfig"},
+		{"", NULL, ": there is no current-context: name a context"},
 		{"a\n", NULL, ": this is not a kubeconfig"},
+		{"[]\n", NULL, ": this is not a kubeconfig"},
 		{"a: b\nc: &d e\n", NULL, ":2: anchors are not supported: write the value out"},
 		{"kind: Secret\n", NULL, ":1: this is not a kubeconfig: its kind is 'Secret'"},
+		{"apiVersion: v2\n", NULL, ":1: this is not a kubeconfig: its apiVersion is 'v2'"},
 		{"kind: Config\n", NULL, ": there is no current-context: name a context"},
 		{"kind: Config\n", "x", ": there is no context 'x'; there is: none"},
 		{SERVER("h"), "z", ": there is no context 'z'; there is: 'x'"},
@@ -276,17 +210,10 @@ static void says_what_is_wrong_and_where(void **state)
 			":3: certificate-authority-data is not Base64"},
 		{AROUND("server: h, certificate-authority-data: AA==", ""), NULL,
 			":3: certificate-authority-data is not PEM"},
-		{AROUND("server: h, proxy-url: 'http://p'", ""), NULL,
-			":3: proxy-url is not supported"},
-		{AROUND("server: h", "auth-provider: {name: oidc}"), NULL,
-			":6: auth-provider is not supported: use a token or a client certificate"},
-		{AROUND("server: h", "token: [a]"), NULL, ":6: token must be a text"},
-		{AROUND("server: h", "as: root"), NULL, ":6: as is not supported"},
-		{AROUND("server: h", "as-groups: [a]"), NULL, ":6: as-groups is not supported"},
-		{AROUND("server: h", "client-certificate-data: YQ=="), NULL,
-			":6: client-certificate and client-key need each other"},
-		{AROUND("server: h", "client-key-data: YQ=="), NULL,
-			":6: client-certificate and client-key need each other"},
+		{AROUND("server: h, proxy-url: 'ftp://u:secret@p'", ""), NULL,
+			":3: proxy-url must begin with http://, https://, socks5:// or socks5h://"},
+		{AROUND("server: 'https://h', extensions: a", EXEC), NULL,
+			":3: extensions must be a list"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
@@ -315,57 +242,225 @@ static void says_which_file_cannot_be_read(void **state)
 	assert_string_equal(said(File, NULL), want);
 }
 
-static void finds_paths(void **state)
+/* client-go sends credentials over TLS only, but says whom it acts as. */
+static void has_no_credentials_for_a_server_without_tls(void **state)
+{
+	static const char *const Users[] = {"token: t, as: a", "tokenFile: t, as: a",
+		"username: u, password: p, as: a", EXEC ", as: a",
+		"client-certificate-data: YQ==, client-key-data: YQ==, as: a"};
+	struct kubeconfig none = {0};
+	(void)state;
+	for (size_t i = 0; i < sizeof Users / sizeof *Users; i++) {
+		char text[1024];
+		snprintf(text, sizeof text, AROUND("server: 'http://h'", "%s"), Users[i]);
+		write_file(text);
+		struct kubeconfig k = load(File, NULL);
+		assert_null(k.cert);
+		assert_memory_equal(&k.token, &none.token, sizeof k.token);
+		assert_null(k.token_file);
+		assert_null(k.username);
+		assert_null(k.exec);
+		assert_string_equal(k.as, "a");
+		kubeconfig_free(&k);
+	}
+}
+
+static void passes_on_what_a_cluster_tells_to_plugins(void **state)
+{
+	(void)state;
+	write_file(AROUND("server: h, disable-compression: true, certificate-authority: config, "
+			  "extensions: [{name: other, extension: 1}, "
+			  "{name: client.authentication.k8s.io/exec, extension: "
+			  "{audience: \"a\\n\", n: [1, 0x1, 1.5e3, yes, True, null, ''], m: {}}}]",
+		EXEC));
+	struct kubeconfig k = load(File, NULL);
+	assert_true(k.disable_compression);
+	assert_string_equal(k.ca_file, File);
+	assert_string_equal(k.exec->cluster_config,
+		"{\"audience\":\"a\\n\",\"n\":[1,\"0x1\",1.5e3,\"yes\",true,null,\"\"],\"m\":{}}");
+	kubeconfig_free(&k);
+}
+
+static void names_the_files_to_watch(void **state)
+{
+	char want[5 * sizeof File];
+	(void)state;
+	write_file(AROUND("server: h, certificate-authority: config",
+		"client-certificate: config, client-key: config, tokenFile: t"));
+	struct kubeconfig k = load(File, NULL);
+	snprintf(want, sizeof want, "%s %s %s %s ", File, File, File, File);
+	assert_list(k.files, want);
+	assert_string_equal(k.cert_file, File);
+	assert_string_equal(k.key_file, File);
+	kubeconfig_free(&k);
+	k = load(FILES "kind.yaml", NULL);
+	assert_list(k.files, FILES "kind.yaml ");
+	assert_null(k.cert_file);
+	assert_null(k.key_file);
+	kubeconfig_free(&k);
+}
+
+static void warns_of_a_file_that_is_not_the_users_alone(void **state)
 {
 	static const struct {
-		const char *path, *dir, *want;
-	} Cases[] = {{"a/b", "/d", "/d/a/b"}, {"a", NULL, "a"}, {"/a", "/d", "/a"},
-		{"~/a", "/d", "/h/a"}, {"~/a", NULL, "/h/a"}, {"~a/b", "/d", "/d/~a/b"},
-		{"~", NULL, "~"}};
+		mode_t mode;
+		const char *what;
+	} Cases[] = {{0600, NULL}, {0400, NULL}, {0711, NULL}, {0640, "read by its group"},
+		{0604, "read by every user"}, {0644, "read by every user"},
+		{0664, "changed by its group"}, {0666, "changed by every user"}};
 	(void)state;
-	setenv("HOME", "/h", 1);
+	write_file(AROUND("server: h", "token: t"));
 	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
-		char *path = kubeconfig_path(Cases[i].path, Cases[i].dir);
-		assert_string_equal(path, Cases[i].want);
-		free(path);
+		assert_int_equal(chmod(File, Cases[i].mode), 0);
+		struct kubeconfig k = load(File, NULL);
+		if (Cases[i].what) {
+			assert_non_null(strstr(k.warnings[0], Cases[i].what));
+			assert_non_null(strstr(k.warnings[0], File));
+			assert_null(k.warnings[1]);
+		} else {
+			assert_null(k.warnings);
+		}
+		kubeconfig_free(&k);
 	}
-	unsetenv("HOME"); /* passwd(5) says it then */
-	char *path = kubeconfig_path("~/a", NULL);
-	assert_true(*path == '/');
-	free(path);
 }
 
-static void assert_default(const char *list, const char *want)
+/* ---- in a cluster ---- */
+
+static void set_cluster(const char *host, const char *port)
 {
-	struct err e = {0};
-	if (list)
-		setenv("KUBECONFIG", list, 1);
-	else
-		unsetenv("KUBECONFIG");
-	char *path = kubeconfig_default(&e);
-	assert_string_equal(path ? path : e.text, want);
-	assert_int_equal(!path, e.kind == ERR_LOCAL);
-	free(path);
+	setenv("KUBERNETES_SERVICE_HOST", host, 1);
+	setenv("KUBERNETES_SERVICE_PORT", port, 1);
 }
 
-static void finds_the_default_file(void **state)
+static int leave_cluster(void **state)
 {
-	char kube[sizeof Dir + 16], want[sizeof Dir + 16], missing[160];
 	(void)state;
-	snprintf(kube, sizeof kube, "%s/.kube", Dir);
-	snprintf(want, sizeof want, "%s/.kube/config", Dir);
-	snprintf(missing, sizeof missing,
-		"no kubeconfig: KUBECONFIG is not set, and %s: No such file or directory", want);
-	setenv("HOME", Dir, 1);
-	assert_default("/a", "/a");
-	assert_default(":a::", "a");
-	assert_default("/a:/b", "KUBECONFIG lists several files: name one of them");
-	assert_default(NULL, missing);
-	assert_default(":", missing);
-	write_file("");
-	assert_int_equal(symlink(".", kube), 0);
-	assert_default("", want);
-	unlink(kube);
+	unsetenv("KUBERNETES_SERVICE_HOST");
+	unsetenv("KUBERNETES_SERVICE_PORT");
+	unsetenv("POD_NAMESPACE");
+	unlink(in_dir("token"));
+	unlink(in_dir("ca.crt"));
+	unlink(in_dir("namespace"));
+	return 0;
+}
+
+static struct kubeconfig in_cluster(void)
+{
+	struct kubeconfig k = {0};
+	struct err e = {0};
+	assert_true(kubeconfig_in_cluster(&k, Dir, &e));
+	assert_string_equal(e.text, "");
+	return k;
+}
+
+static void reads_the_account_of_the_pod(void **state)
+{
+	char want[sizeof File + 1];
+	(void)state;
+	set_cluster("10.96.0.1", "443");
+	write_named("token", "abc\n");
+	write_named("ca.crt", CERT("cluster"));
+	write_named("namespace", "shop\n");
+	struct kubeconfig k = in_cluster();
+	assert_string_equal(k.context, KUBECONFIG_IN_CLUSTER);
+	assert_string_equal(k.server, "https://10.96.0.1:443");
+	assert_true(k.tls);
+	assert_string_equal(k.host, "10.96.0.1");
+	assert_int_equal(k.port, 443);
+	assert_string_equal(k.prefix, "");
+	assert_string_equal(k.ca, CERT("cluster"));
+	assert_string_equal(k.token_file, in_dir("token"));
+	assert_null(k.token.p); /* it is read each time: Kubernetes renews it */
+	assert_string_equal(k.namespace, "shop");
+	snprintf(want, sizeof want, "%s ", in_dir("ca.crt"));
+	assert_list(k.files, want);
+	assert_null(k.warnings);
+	kubeconfig_free(&k);
+	setenv("POD_NAMESPACE", "other", 1);
+	k = in_cluster();
+	assert_string_equal(k.namespace, "other");
+	kubeconfig_free(&k);
+}
+
+static void goes_on_without_what_an_account_may_lack(void **state)
+{
+	(void)state;
+	set_cluster("fd00::1", "6443");
+	write_named("token", "abc");
+	struct kubeconfig k = in_cluster();
+	assert_string_equal(k.server, "https://[fd00::1]:6443");
+	assert_string_equal(k.host, "fd00::1");
+	assert_string_equal(k.namespace, "default");
+	assert_null(k.ca);
+	assert_non_null(strstr(k.warnings[0], "/ca.crt: No such file or directory"));
+	kubeconfig_free(&k);
+}
+
+static void says_why_it_is_no_pod(void **state)
+{
+	static const struct {
+		const char *host, *port, *why;
+	} Cases[] = {
+		{"", "443", "KUBERNETES_SERVICE_HOST and _PORT are not set"},
+		{"h", "", "KUBERNETES_SERVICE_HOST and _PORT are not set"},
+		{"h h", "443", "'https://h h:443' is not the URL of a server"},
+		{"h", "443", "/token': No such file or directory"},
+	};
+	struct kubeconfig k = {0}, none = {0};
+	(void)state;
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		struct err e = {0};
+		set_cluster(Cases[i].host, Cases[i].port);
+		assert_false(kubeconfig_in_cluster(&k, Dir, &e));
+		assert_non_null(strstr(e.text, Cases[i].why));
+		assert_memory_equal(&k, &none, sizeof k);
+	}
+	leave_cluster(state);
+	assert_string_equal(said(KUBECONFIG_IN_CLUSTER, NULL),
+		": this is not a pod: KUBERNETES_SERVICE_HOST and _PORT are not set");
+	assert_string_equal(
+		said(KUBECONFIG_IN_CLUSTER, "x"), ": there is no context 'x'"); /* it has none */
+}
+
+/* ---- values as such ---- */
+
+#define FULL                                                                                       \
+	AROUND("server: 'https://h:1/p', " CA ", tls-server-name: t, proxy-url: 'http://p'",       \
+		EXEC ", as: a, as-uid: i, as-groups: [g, h], as-user-extra: {k: [v, w]}")
+
+/* What differs in one thing is not the same. */
+static void knows_what_is_the_same(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} Changes[] = {{"h:1", "h:2"}, {"h:1", "i:1"}, {"/p'", "/q'"}, {"https", "http"},
+		{"YQ==", "Yg=="}, {"name: t", "name: u"}, {"//p", "//q"}, {"Never", "Always"},
+		{"login", "logon"}, {"as: a", "as: b"}, {"uid: i", "uid: j"}, {"[g, h]", "[g, i]"},
+		{"[g, h]", "[g]"}, {"[g, h]", "[g, h, i]"}, {"{k: ", "{l: "}, {"[v, w]", "[v, v]"},
+		{"[v, w]", "[v]"}, {"s.io/v1", "s.io/v1beta1"}, {"exec: {", "exec: {args: [a], "},
+		{"exec: {", "exec: {env: [{name: a}], "}, {"exec: {", "exec: {installHint: a, "},
+		{"exec: {", "exec: {provideClusterInfo: true, "}, {"user: {", "user: {token: t, "},
+		{"user: {", "user: {tokenFile: t, "},
+		{"server: ", "disable-compression: true, server: "},
+		{"cluster: c, ", "namespace: n, cluster: c, "}};
+	char text[2048];
+	(void)state;
+	write_file(FULL);
+	struct kubeconfig a = load(File, NULL), b = load(File, NULL);
+	assert_true(kubeconfig_same(&a, &b));
+	kubeconfig_free(&b);
+	for (size_t i = 0; i < sizeof Changes / sizeof *Changes; i++) {
+		const char *at = strstr(FULL, Changes[i].from);
+		assert_non_null(at);
+		snprintf(text, sizeof text, "%.*s%s%s", (int)(at - FULL), FULL, Changes[i].to,
+			at + strlen(Changes[i].from));
+		write_file(text);
+		b = load(File, NULL);
+		assert_false(kubeconfig_same(&a, &b));
+		assert_false(kubeconfig_same(&b, &a));
+		kubeconfig_free(&b);
+	}
+	kubeconfig_free(&a);
 }
 
 int main(void)
@@ -374,15 +469,20 @@ int main(void)
 		cmocka_unit_test(reads_what_the_tools_of_clusters_write),
 		cmocka_unit_test(reads_the_context_that_is_asked_for),
 		cmocka_unit_test(keeps_every_kind_of_credential),
-		cmocka_unit_test(refuses_exec_by_name_in_the_context_that_needs_it),
 		cmocka_unit_test(reads_servers_as_urls),
 		cmocka_unit_test(refuses_servers_that_are_no_urls),
 		cmocka_unit_test(prefers_data_to_files),
 		cmocka_unit_test(takes_nulls_and_empty_texts_as_absent),
 		cmocka_unit_test(says_what_is_wrong_and_where),
 		cmocka_unit_test(says_which_file_cannot_be_read),
-		cmocka_unit_test(finds_paths),
-		cmocka_unit_test(finds_the_default_file),
+		cmocka_unit_test(has_no_credentials_for_a_server_without_tls),
+		cmocka_unit_test(passes_on_what_a_cluster_tells_to_plugins),
+		cmocka_unit_test(names_the_files_to_watch),
+		cmocka_unit_test(warns_of_a_file_that_is_not_the_users_alone),
+		cmocka_unit_test_teardown(reads_the_account_of_the_pod, leave_cluster),
+		cmocka_unit_test_teardown(goes_on_without_what_an_account_may_lack, leave_cluster),
+		cmocka_unit_test_teardown(says_why_it_is_no_pod, leave_cluster),
+		cmocka_unit_test(knows_what_is_the_same),
 	};
-	return cmocka_run_group_tests_name("kubeconfig", tests, make_dir, remove_dir);
+	return cmocka_run_group_tests_name("kubeconfig", tests, begin, remove_dir);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -297,6 +298,32 @@ static void another_kubeconfig_is_another_cluster(void **state)
 	assert_true(listens(Port[0]));
 }
 
+static unsigned warnings(void)
+{
+	enum log_level level;
+	unsigned n = 0;
+	for (size_t i = 0; log_recent(i, &level); i++)
+		n += level == LOG_WARN;
+	return n;
+}
+
+static void a_kubeconfig_that_others_can_read_is_told_once(void **state)
+{
+	(void)state;
+	enum log_level level;
+	assert_int_equal(chmod("one", 0600), 0);
+	assert_int_equal(chmod("two", 0640), 0);
+	unsigned before = warnings();
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	assert_int_equal(warnings(), before + 1);
+	assert_non_null(strstr(log_recent(0, &level), "/two can be read by its group"));
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	assert_int_equal(warnings(), before + 1);
+	put_kubeconfig("two", "fourth");
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	assert_int_equal(warnings(), before + 2);
+}
+
 /* All that is wrong is said, and nothing is changed. */
 static void what_fails_changes_nothing(void **state)
 {
@@ -356,6 +383,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ports_may_be_exchanged, begin, end),
 		cmocka_unit_test_setup_teardown(a_removed_one_is_told_and_closed, begin, end),
 		cmocka_unit_test_setup_teardown(another_kubeconfig_is_another_cluster, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_kubeconfig_that_others_can_read_is_told_once, begin, end),
 		cmocka_unit_test_setup_teardown(what_fails_changes_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(settings_change_while_forwards_go_on, begin, end),
 	};
