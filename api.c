@@ -28,7 +28,7 @@ struct link {
 struct cluster {
 	char *name;
 	unsigned users; /* calls are users, too */
-	struct kubeconfig k;
+	struct kubeconfig *k;
 	struct tls_anchors *own;           /* of the kubeconfig, or NULL */
 	const struct tls_anchors *anchors; /* those or the system's */
 	struct credential *credential;
@@ -92,14 +92,15 @@ static void free_cluster(void *p)
 	struct cluster *c = p;
 	tls_anchors_free(c->own);
 	credential_free(c->credential);
-	kubeconfig_free(&c->k);
+	kubeconfig_free(c->k);
+	free(c->k);
 	free(c->name);
 	free(c);
 }
 
 static bool read_user(struct cluster *c, struct err *e)
 {
-	const struct kubeconfig *k = &c->k;
+	const struct kubeconfig *k = c->k;
 	if (k->tls && k->ca && !k->insecure)
 		c->anchors = c->own = tls_anchors_parse(k->ca, strlen(k->ca), e);
 	else if (k->tls && !k->insecure)
@@ -118,9 +119,10 @@ struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *
 	struct err cause = {0};
 	*c = (struct cluster){.name = mem_dup(name),
 		.users = 1,
-		.k = *k,
+		.k = mem_new(sizeof *k),
 		.limits = {API_CONNECT_MS, API_LIMIT_MS, API_IDLE_MS, API_BODY_MAX},
 		.begin.on = begin_calls};
+	*c->k = *k;
 	*k = (struct kubeconfig){0};
 	for (size_t i = 0; i < API_CALLS; i++)
 		c->link[i] = (struct link){.cluster = c, .idle.on = on_idle};
@@ -133,7 +135,23 @@ struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *
 
 bool cluster_same(const struct cluster *a, const struct cluster *b)
 {
-	return !strcmp(a->name, b->name) && kubeconfig_same(&a->k, &b->k);
+	return !strcmp(a->name, b->name) && kubeconfig_same(a->k, b->k);
+}
+
+/* Waiting calls have not been sent, and idle connections go by the credential's number. */
+void cluster_take(struct cluster *c, struct cluster *fresh)
+{
+	struct cluster old = *c;
+	c->k = fresh->k;
+	c->own = fresh->own;
+	c->anchors = fresh->anchors;
+	c->credential = fresh->credential;
+	fresh->k = old.k;
+	fresh->own = old.own;
+	fresh->anchors = old.anchors;
+	fresh->credential = old.credential;
+	credential_hand_over(old.credential, c->credential);
+	cluster_drop(fresh);
 }
 
 struct cluster *cluster_share(struct cluster *c)
@@ -165,7 +183,7 @@ const char *cluster_name(const struct cluster *c)
 
 const struct kubeconfig *cluster_kubeconfig(const struct cluster *c)
 {
-	return &c->k;
+	return c->k;
 }
 
 void cluster_limit(struct cluster *c, const struct api_limits *limits)
@@ -191,7 +209,7 @@ void cluster_learn_transport(struct cluster *c, enum transport t)
 struct conn *cluster_connect(
 	struct cluster *c, void (*on)(void *owner, enum conn_event), void *owner)
 {
-	const struct kubeconfig *k = &c->k;
+	const struct kubeconfig *k = c->k;
 	const struct tls_options tls = {.host = k->tls_name ? k->tls_name : k->host,
 		.anchors = c->anchors,
 		.identity = credential_identity(c->credential),
@@ -232,8 +250,8 @@ bool cluster_put_request(
 	struct err cause = {0};
 	if (!is_path(path))
 		return err_set(e, ERR_LOCAL, 0, "cluster '%s': '%s' is no path", c->name, path);
-	buf_print(out, "%s %s%s HTTP/1.1\r\n", method, c->k.prefix, path);
-	put_host(out, &c->k);
+	buf_print(out, "%s %s%s HTTP/1.1\r\n", method, c->k->prefix, path);
+	put_host(out, c->k);
 	buf_print(out, "User-Agent: porter\r\n");
 	return credential_put(c->credential, out, &cause) || blame(c, e, &cause);
 }

@@ -27,8 +27,14 @@ enum transport {
 /* Takes the kubeconfig over and decodes its certificates; counts one user.
  * NULL with *e set ("cluster 'prod': ..."); the kubeconfig is freed then, too. */
 struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *e);
+
 /* Whether both are the same cluster and user, by kubeconfigs that say the same. */
 bool cluster_same(const struct cluster *a, const struct cluster *b);
+
+/* From now on `c` is what `fresh` is, which nobody else has used, and is dropped: another
+ * user, certificate or address.  Connections that there are go on. */
+void cluster_take(struct cluster *c, struct cluster *fresh);
+
 struct cluster *cluster_share(struct cluster *c); /* one more user */
 void cluster_drop(struct cluster *c);             /* the last one frees */
 const char *cluster_name(const struct cluster *c);

@@ -1,4 +1,4 @@
-/* From the kubeconfig's values, files and plugin to one credential.  The caller wipes what
+/* From the kubeconfig's values and its plugin to one credential.  The caller wipes what
  * is written; what is copied here on the way is wiped here. */
 #include "credential.h"
 
@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base64.h"
 #include "file.h"
@@ -16,15 +15,13 @@
 
 enum {
 	TOKEN_FILE_MAX = 65536,
-	PEM_FILE_MAX = 1 << 20,
 	AHEAD = 5, /* a fifth of its life before its end, the next one is got */
 };
 
 struct credential {
 	const struct kubeconfig *k;
 	struct tls_identity *identity;
-	struct stat cert_seen, key_seen; /* of the files the identity is made of */
-	struct exec_credential given;    /* by the plugin, where `has` */
+	struct exec_credential given; /* by the plugin, where `has` */
 	bool has;
 	bool used;      /* since it was given: worth to be renewed ahead of its end */
 	int64_t got_ms; /* loop_now() */
@@ -38,6 +35,7 @@ struct credential {
 };
 
 static bool Terminal;
+static unsigned Numbers; /* given out */
 
 void credential_terminal(bool is_free)
 {
@@ -102,52 +100,8 @@ static bool set_identity(
 		return false;
 	tls_identity_free(c->identity);
 	c->identity = id;
-	c->number++;
+	c->number = ++Numbers;
 	return true;
-}
-
-static bool has_changed(const char *path, struct stat *seen)
-{
-	struct stat now;
-	if (!path || stat(path, &now))
-		return false;
-	bool same = now.st_ino == seen->st_ino && now.st_size == seen->st_size &&
-		    now.st_mtim.tv_sec == seen->st_mtim.tv_sec &&
-		    now.st_mtim.tv_nsec == seen->st_mtim.tv_nsec;
-	*seen = now;
-	return !same;
-}
-
-/* The file, or where there is none, what the kubeconfig has. */
-static bool read_pem(struct buf *to, const char *path, const char *p, size_t n)
-{
-	if (path)
-		return file_read(to, path, PEM_FILE_MAX);
-	buf_put(to, p, n);
-	return true;
-}
-
-/* One that cannot be used, since only one of its two files is there yet, say, leaves the
- * old one as it is. */
-static void read_files_again(struct credential *c)
-{
-	const struct kubeconfig *k = c->k;
-	struct buf cert = {0}, key = {0};
-	struct err e = {0};
-	bool changed = has_changed(k->cert_file, &c->cert_seen);
-	changed |= has_changed(k->key_file, &c->key_seen);
-	if (changed && read_pem(&cert, k->cert_file, k->cert, k->cert ? strlen(k->cert) : 0) &&
-		read_pem(&key, k->key_file, k->key.p, k->key.n)) {
-		buf_put(&cert, "", 1);
-		if (!set_identity(
-			    c, (char *)buf_data(&cert), (char *)buf_data(&key), buf_len(&key), &e))
-			log_line(LOG_WARN, "a new client certificate cannot be used yet",
-				LOG_FIELDS(
-					LOG_STR("file", k->cert_file ? k->cert_file : k->key_file),
-					LOG_STR("reason", e.text)));
-	}
-	buf_free_wiped(&cert);
-	buf_free_wiped(&key);
 }
 
 /* ---- the plugin ---- */
@@ -184,7 +138,7 @@ static bool take_given(struct credential *c, struct exec_credential *given, stru
 	c->has = true;
 	c->used = false;
 	c->got_ms = loop_now();
-	c->number++;
+	c->number = ++Numbers;
 	renew_ahead(c);
 	return true;
 }
@@ -245,10 +199,8 @@ static bool has_lapsed(struct credential *c)
 
 bool credential_ask(struct credential *c, struct credential_wait *w)
 {
-	if (!c->k->exec && !has_lapsed(c)) {
-		read_files_again(c);
+	if (!c->k->exec && !has_lapsed(c))
 		return true;
-	}
 	if (c->has && !has_ended(c)) {
 		c->used = true;
 		return true;
@@ -271,6 +223,23 @@ bool credential_refused(struct credential *c, unsigned number)
 		return false;
 	c->has = false;
 	return true;
+}
+
+/* Each is told to ask again by there being one, or a plugin's end. */
+void credential_hand_over(struct credential *from, struct credential *to)
+{
+	struct credential_wait *w = from->waits;
+	from->waits = NULL;
+	for (struct credential_wait *next; w; w = next) {
+		next = w->next;
+		join(to, w);
+	}
+	if (!to->waits)
+		return;
+	if (to->k->exec)
+		get(to);
+	else
+		task_post(&to->tell);
 }
 
 unsigned credential_number(const struct credential *c)
@@ -418,9 +387,8 @@ bool credential_put(const struct credential *c, struct buf *out, struct err *e)
 struct credential *credential_new(const struct kubeconfig *k, struct err *e)
 {
 	struct credential *c = mem_new(sizeof *c);
-	*c = (struct credential){.k = k, .ahead.on = on_ahead, .tell.on = on_tell};
-	has_changed(k->cert_file, &c->cert_seen);
-	has_changed(k->key_file, &c->key_seen);
+	*c = (struct credential){
+		.k = k, .number = ++Numbers, .ahead.on = on_ahead, .tell.on = on_tell};
 	if (!k->cert || set_identity(c, k->cert, k->key.p, k->key.n, e))
 		return c;
 	free(c);

@@ -2,7 +2,7 @@
  * carry.  One for each cluster, shared by all its connections.
  *
  * A plugin is run when there has to be a credential, once for all who wait for it, and
- * again ahead of its end.  Token files and certificate files are read when they are needed.
+ * again ahead of its end.  Token files are read when they are needed.
  * Knows nothing of connections or of forwards.
  */
 #pragma once
@@ -37,6 +37,9 @@ struct credential_wait {
 bool credential_ask(struct credential *c, struct credential_wait *w);
 void credential_forget(struct credential_wait *w); /* harmless when it does not wait */
 
+/* Those who wait for the one wait for the other. */
+void credential_hand_over(struct credential *from, struct credential *to);
+
 /* Appends the fields of a request, with their line ends: Authorization, and Impersonate-*
  * where the user acts as another; nothing for one who has neither.  A token file comes
  * before a token, which stands in while the file cannot be used (client-go,
@@ -47,7 +50,7 @@ bool credential_put(const struct credential *c, struct buf *out, struct err *e);
 /* The certificate to show, or NULL; good until the next credential_ask(). */
 const struct tls_identity *credential_identity(const struct credential *c);
 
-/* Which one it is: another number when it has been replaced. */
+/* Which one it is: no other, of no user, has its number. */
 unsigned credential_number(const struct credential *c);
 
 /* The server has refused (401) the one of that number.  Returns whether another can be

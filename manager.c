@@ -6,14 +6,24 @@
 #include <string.h>
 
 #include "api.h"
+#include "filewatch.h"
 #include "kubeconfig.h"
 #include "log.h"
 #include "mem.h"
 #include "watch.h"
 
+/* A cluster, and the files that its kubeconfig was read from. */
 struct group {
 	struct config_cluster own;
 	struct cluster *cluster;
+	struct cluster *fresh; /* what it is to be, when a change is carried out; or NULL */
+	struct group_file {
+		struct filewatch watch;
+		struct group *group;
+	} * files;
+	size_t file_count;
+	struct manager *manager;
+	struct task read_again;
 };
 
 struct member {
@@ -65,8 +75,21 @@ static void fail(struct plan *p, enum exit_status status, unsigned line, const c
 
 /* ---- clusters ---- */
 
+static void unwatch(struct group *g)
+{
+	for (size_t i = 0; i < g->file_count; i++)
+		filewatch_close(&g->files[i].watch);
+	free(g->files);
+	g->files = NULL;
+	g->file_count = 0;
+}
+
 static void free_group(struct group *g)
 {
+	unwatch(g);
+	task_drop(&g->read_again);
+	if (g->fresh)
+		cluster_drop(g->fresh);
 	if (g->cluster)
 		cluster_drop(g->cluster);
 	config_cluster_free(&g->own);
@@ -81,12 +104,13 @@ static bool has_group(const struct set *set, const struct group *g)
 	return false;
 }
 
-static struct cluster *open_cluster(const struct config_cluster *own, struct err *e)
+static struct cluster *open_cluster(
+	const struct config_cluster *own, const char *context, struct err *e)
 {
 	struct kubeconfig k = {0};
 	struct err cause = {0};
 	struct cluster *c = NULL;
-	if (!kubeconfig_load(&k, own->kubeconfig, own->context, &cause))
+	if (!kubeconfig_load(&k, own->kubeconfig, context, &cause))
 		err_set(e, cause.kind, 0, "cluster '%s': %s", own->name, cause.text);
 	else if ((c = cluster_new(own->name, &k, e)))
 		cluster_ask_transport(c, own->transport);
@@ -96,7 +120,7 @@ static struct cluster *open_cluster(const struct config_cluster *own, struct err
 struct cluster *manager_open_cluster(const struct config *c, size_t i, struct buf *errors)
 {
 	struct err e = {0};
-	struct cluster *cluster = open_cluster(&c->clusters[i], &e);
+	struct cluster *cluster = open_cluster(&c->clusters[i], c->clusters[i].context, &e);
 	if (!cluster)
 		put_error(errors, c, c->clusters[i].line, e.text);
 	return cluster;
@@ -109,24 +133,40 @@ static void warn(const struct cluster *c)
 		log_line(LOG_WARN, *line, LOG_FIELDS(LOG_STR("cluster", cluster_name(c))));
 }
 
-/* The one that is there already, where it is the same. */
+/* The one that is there already; it may become another user's, or go elsewhere. */
+static struct group *old_group(
+	const struct plan *p, const struct config_cluster *own, struct cluster *fresh)
+{
+	for (size_t i = 0; i < p->before->group_count; i++) {
+		struct group *g = p->before->groups[i];
+		if (!config_same_cluster(&g->own, own))
+			continue;
+		if (cluster_same(g->cluster, fresh))
+			cluster_drop(fresh);
+		else
+			g->fresh = fresh;
+		return g;
+	}
+	return NULL;
+}
+
+static void on_read_again(struct task *task);
+
 static struct group *find_group(struct plan *p, const struct config_cluster *own)
 {
 	struct err e = {0};
-	struct group *fresh = mem_new(sizeof *fresh);
-	fresh->cluster = open_cluster(own, &e);
-	if (!fresh->cluster)
+	struct cluster *fresh = open_cluster(own, own->context, &e);
+	struct group *g = fresh ? old_group(p, own, fresh) : NULL;
+	if (!fresh)
 		fail(p, EXIT_CONFIG, own->line, e.text);
-	for (size_t i = 0; fresh->cluster && i < p->before->group_count; i++) {
-		struct group *g = p->before->groups[i];
-		if (config_same_cluster(&g->own, own) && cluster_same(g->cluster, fresh->cluster)) {
-			free_group(fresh);
-			return g;
-		}
-	}
-	if (fresh->cluster)
-		warn(fresh->cluster);
-	return fresh;
+	if (g)
+		return g;
+	g = mem_new(sizeof *g);
+	g->cluster = fresh;
+	g->read_again.on = on_read_again;
+	if (fresh)
+		warn(fresh);
+	return g;
 }
 
 /* ---- forwards ---- */
@@ -207,6 +247,16 @@ static void make_plan(struct plan *p, struct config *c)
 			after->members[i] = make_member(
 				p, &c->forwards[i], after->groups[c->forwards[i].cluster]);
 	free(p->lent);
+}
+
+static void give_up_fresh(const struct set *set)
+{
+	for (size_t i = 0; i < set->group_count; i++) {
+		struct group *g = set->groups[i];
+		if (g->fresh)
+			cluster_drop(g->fresh);
+		g->fresh = NULL;
+	}
 }
 
 /* Frees what is in `set` but not in `kept`. */
@@ -292,6 +342,62 @@ static void start(struct manager *m, struct member *one)
 	forward_start(one->forward, m->ops->changed, m->owner);
 }
 
+/* ---- kubeconfigs that change ---- */
+
+static void on_file(struct filewatch *w)
+{
+	task_post(&OWNER_OF(w, struct group_file, watch)->group->read_again);
+}
+
+/* Files that are not there yet may come. */
+static void watch_files(struct group *g)
+{
+	char **file = cluster_kubeconfig(g->cluster)->files;
+	unwatch(g);
+	for (size_t n = 0; file && file[n]; n++)
+		g->file_count = n + 1;
+	g->files = mem_new(g->file_count * sizeof *g->files);
+	for (size_t i = 0; i < g->file_count; i++) {
+		g->files[i].group = g;
+		filewatch_open(&g->files[i].watch, file[i], on_file);
+	}
+}
+
+/* Whoever waits for the next try has it at once: it may have been for this. */
+static void take_fresh(struct group *g)
+{
+	struct manager *m = g->manager;
+	cluster_take(g->cluster, g->fresh);
+	g->fresh = NULL;
+	warn(g->cluster);
+	cluster_renew(g->cluster);
+	log_line(LOG_INFO, "kubeconfig read again",
+		LOG_FIELDS(LOG_STR("cluster", cluster_name(g->cluster))));
+	for (size_t i = 0; m->started && i < m->set.member_count; i++)
+		if (m->set.members[i]->group == g)
+			forward_wake(m->set.members[i]->forward, false);
+	watch_files(g);
+}
+
+/* By the context's name as it was resolved, so that nobody is moved to another cluster
+ * by `kubectl config use-context`. */
+static void on_read_again(struct task *task)
+{
+	struct group *g = OWNER_OF(task, struct group, read_again);
+	struct err e = {0};
+	g->fresh = open_cluster(&g->own, cluster_kubeconfig(g->cluster)->context, &e);
+	if (!g->fresh) {
+		log_line(LOG_WARN, "the changed kubeconfig is not used",
+			LOG_FIELDS(LOG_STR("cluster", cluster_name(g->cluster)),
+				LOG_STR("reason", e.text)));
+	} else if (cluster_same(g->cluster, g->fresh)) {
+		cluster_drop(g->fresh);
+		g->fresh = NULL;
+	} else {
+		take_fresh(g);
+	}
+}
+
 static void commit(struct manager *m, struct config *c, struct set *after)
 {
 	struct set before = m->set;
@@ -307,6 +413,14 @@ static void commit(struct manager *m, struct config *c, struct set *after)
 		else if (adjust)
 			forward_adjust(after->members[i]->forward);
 	free_others(&before, after);
+	for (size_t i = 0; i < after->group_count; i++) {
+		struct group *g = after->groups[i];
+		g->manager = m;
+		if (g->fresh)
+			take_fresh(g);
+		else if (!g->files)
+			watch_files(g);
+	}
 }
 
 enum exit_status manager_apply(
@@ -316,6 +430,7 @@ enum exit_status manager_apply(
 		.before = &m->set, .config = c, .settings = &m->settings, .errors = errors};
 	make_plan(&p, c);
 	if (p.status) {
+		give_up_fresh(&m->set);
 		free_others(&p.after, &m->set);
 		return p.status;
 	}

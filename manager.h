@@ -35,7 +35,7 @@ struct manager_change {
  *
  * Anything but EXIT_OK: nothing has been changed, and each cause was appended to
  * *errors, a line each ("cluster 'prod': ... (porter.ini:3)").  *change may be NULL.
- * Before manager_start() the loop is not needed. */
+ * The loop must have begun, though it need not run. */
 enum exit_status manager_apply(
 	struct manager *m, struct config *c, struct buf *errors, struct manager_change *change);
 
