@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "credential.h"
 #include "detach.h"
 #include "exit.h"
 #include "log.h"
@@ -76,6 +77,7 @@ static void start_command(void)
 	struct command_forward *list = command_forwards();
 	struct command_spec spec = command_spec(list);
 	Ready.command_runs = true;
+	credential_terminal(false);
 	command_start(&spec, on_command_end, NULL);
 	free(list);
 }

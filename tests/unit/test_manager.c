@@ -284,7 +284,7 @@ static void a_removed_one_is_told_and_closed(void **state)
 	assert_true(listens(Port[1]));
 }
 
-static void another_kubeconfig_is_another_cluster(void **state)
+static void another_kubeconfig_is_taken_over(void **state)
 {
 	(void)state;
 	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
@@ -382,7 +382,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_changed_one_keeps_its_port_open, begin, end),
 		cmocka_unit_test_setup_teardown(ports_may_be_exchanged, begin, end),
 		cmocka_unit_test_setup_teardown(a_removed_one_is_told_and_closed, begin, end),
-		cmocka_unit_test_setup_teardown(another_kubeconfig_is_another_cluster, begin, end),
+		cmocka_unit_test_setup_teardown(another_kubeconfig_is_taken_over, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_kubeconfig_that_others_can_read_is_told_once, begin, end),
 		cmocka_unit_test_setup_teardown(what_fails_changes_nothing, begin, end),
