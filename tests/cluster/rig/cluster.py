@@ -69,6 +69,7 @@ class Cluster:
         fields of its cluster entry, such as server."""
         path = Path(folder or self.folder) / f"{self.name}-{user}.kubeconfig"
         part = path.with_suffix(f".{os.getpid()}")
+        part.touch(0o600)
         part.write_text(kubeconfig(self.folder, self.port, user, **changes))
         return part.replace(path)
 
