@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "loop.h"
@@ -38,9 +39,11 @@ struct child {
 	struct stream stream[PIPES];
 	struct buf why;
 	struct timer limit;
-	struct task look; /* to find from the loop that it is over */
-	bool leads;       /* a process group of its own */
-	bool decided;     /* end.how is what counts, not how it died */
+	struct task look;     /* to find from the loop that it is over */
+	bool leads;           /* a process group of its own */
+	bool decided;         /* end.how is what counts, not how it died */
+	struct termios modes; /* of the terminal, before it */
+	bool has_modes;
 	struct child_end end;
 	void (*on)(void *owner, struct child_end *end); /* NULL: nobody asks any more */
 	void *owner;
@@ -98,12 +101,20 @@ static void reap(struct child *c)
 		c->next->prev = c->prev;
 }
 
+/* Who is in the background would be stopped for it. */
+static void put_modes_back(const struct child *c)
+{
+	if (c->has_modes && tcgetpgrp(STDIN_FILENO) == getpgrp())
+		tcsetattr(STDIN_FILENO, TCSANOW, &c->modes);
+}
+
 static void finish(struct child *c)
 {
 	void (*on)(void *, struct child_end *) = c->on;
 	c->on = NULL;
 	timer_stop(&c->limit);
 	reap(c);
+	put_modes_back(c);
 	decide_by_death(c);
 	if (on)
 		on(c->owner, &c->end);
@@ -362,6 +373,7 @@ struct child *child_start(
 		.leads = leads(spec),
 		.on = on,
 		.owner = owner};
+	c->has_modes = spec->asking && !tcgetattr(STDIN_FILENO, &c->modes);
 	enlist(c);
 	loop_on_signal(SIGCHLD, on_sigchld);
 	pid_t pid = launch(spec, fd);

@@ -30,7 +30,8 @@ struct child_spec {
 	bool attached;
 	/* A program only, that may ask someone at the terminal.  It stays in porter's
 	 * process group as one that is attached, and has porter's stdin and stderr: only
-	 * its stdout is read.  Where it is killed, its descendants are not. */
+	 * its stdout is read.  Where it is killed, its descendants are not.  The terminal's
+	 * modes are put back behind it: it may have died with the echo off. */
 	bool asking;
 	int64_t limit_ms;  /* killed after it, with its process group; 0: no limit */
 	size_t output_max; /* bytes of stdout, and of stderr; killed when it has more */

@@ -82,7 +82,7 @@ bool timestamp_parse(const char *text, int64_t *ms)
 		.tm_hour = n[HOUR],
 		.tm_min = n[MINUTE],
 		.tm_sec = n[SECOND]};
-	int64_t seconds = timegm(&t);
-	*ms = (seconds - zone * 60) * 1000 + fraction;
+	int64_t seconds = timegm(&t) - (int64_t)zone * 60;
+	*ms = seconds * 1000 + fraction;
 	return t.tm_mday == n[DAY]; /* else it is a day of the next month */
 }

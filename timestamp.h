@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Milliseconds since 1970, rounded down.  As Go's RFC3339: the letters are T and Z, a
- * fraction may stand behind '.' or ',', there is no second 60, and nothing stands
- * around it.  False for anything else. */
+/* Milliseconds since 1970, rounded down.  As strict as Go's time.RFC3339 or stricter: the
+ * letters are T and Z, a fraction may stand behind '.' or ',', there is no second 60, an
+ * offset is less than a day, and nothing stands around it.  False for anything else. */
 bool timestamp_parse(const char *text, int64_t *ms);

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -211,15 +212,33 @@ static void waits_for_no_descendant_that_closed_its_output(void **state)
 	assert_int_equal(kill(atoi(t.out), SIGKILL), 0); /* and leaves it alone */
 }
 
-/* As a browser does that a login has opened. */
+/* As a browser does that a login has opened.  There is no limit here. */
 static void waits_for_no_descendant_that_has_its_stderr_alone(void **state)
 {
 	(void)state;
-	struct told t = run_shell("sleep 1000 >/dev/null & echo err >&2; echo $!; exit 4");
-	assert_int_equal(t.how, CHILD_EXITED);
+	struct told t = {0};
+	const char *argv[] = {
+		"sh", "-c", "sleep 1000 >/dev/null & echo err >&2; echo $!; exit 4", NULL};
+	child_start(&(struct child_spec){.argv = argv, .output_max = 100}, on_end, &t);
+	run_loop_for(PATIENCE_MS);
+	assert_int_equal(t.times, 1);
 	assert_int_equal(t.value, 4);
 	assert_string_equal(t.err, "err\n");
-	assert_int_equal(kill(atoi(t.out), SIGKILL), 0); /* at the limit it would have been */
+	assert_int_equal(kill(atoi(t.out), SIGKILL), 0);
+}
+
+static void reads_what_is_left_of_stderr_when_it_has_died(void **state)
+{
+	(void)state;
+	struct told t = {0};
+	const char *argv[] = {"sh", "-c", "head -c 60000 /dev/zero >&2", NULL};
+	struct child_spec spec = {.argv = argv, .output_max = 60000, .limit_ms = LONG_MS};
+	siginfo_t info;
+	child_start(&spec, on_end, &t);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
+	loop_run();
+	assert_int_equal(t.how, CHILD_EXITED);
+	assert_int_equal(t.err_len, 60000);
 }
 
 static int say_and_return(void *arg)
@@ -478,7 +497,9 @@ _Noreturn static void let_one_ask(const char *terminal)
 {
 	struct told t = {0};
 	const char *argv[] = {"sh", "-c",
-		"printf 'password: ' >&2; read -r word; echo $word; ls /proc/$$/fd; exit 5", NULL};
+		"stty -echo; printf 'password: ' >&2; read -r word;"
+		"echo $word; ls /proc/$$/fd; kill -KILL $$",
+		NULL};
 	struct child_spec spec = {
 		.argv = argv, .asking = true, .limit_ms = LONG_MS, .output_max = sizeof t.out};
 	setsid();
@@ -488,7 +509,7 @@ _Noreturn static void let_one_ask(const char *terminal)
 	loop_init();
 	child_start(&spec, on_end, &t);
 	loop_run();
-	bool well = t.how == CHILD_EXITED && t.value == 5 && !t.err_len &&
+	bool well = t.how == CHILD_SIGNALLED && t.value == SIGKILL && !t.err_len &&
 		    !strcmp(t.out, "sesame\n0\n1\n2\n");
 	_exit(well ? EXIT_SUCCESS : EXIT_FAILURE);
 }
@@ -498,6 +519,7 @@ static void asks_at_the_terminal_and_answers_us(void **state)
 	(void)state;
 	int status, master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	char text[64] = "", terminal[64];
+	struct termios modes;
 	assert_true(master >= 0);
 	assert_int_equal(grantpt(master) | unlockpt(master), 0);
 	assert_int_equal(ptsname_r(master, terminal, sizeof terminal), 0);
@@ -506,9 +528,13 @@ static void asks_at_the_terminal_and_answers_us(void **state)
 		let_one_ask(terminal);
 	for (size_t n = 0; !strstr(text, "password: "); n = strlen(text))
 		assert_true(read(master, text + n, sizeof text - 1 - n) > 0);
+	assert_int_equal(tcgetattr(master, &modes), 0);
+	assert_false(modes.c_lflag & ECHO);
 	assert_int_equal(write(master, "sesame\n", 7), 7);
 	assert_int_equal(waitpid(porter, &status, 0), porter);
 	assert_int_equal(status, 0);
+	assert_int_equal(tcgetattr(master, &modes), 0);
+	assert_true(modes.c_lflag & ECHO);
 	close(master);
 }
 
@@ -561,6 +587,7 @@ int main(void)
 		cmocka_unit_test(is_not_held_up_for_ever_by_those_left_behind),
 		cmocka_unit_test(waits_for_no_descendant_that_closed_its_output),
 		cmocka_unit_test(waits_for_no_descendant_that_has_its_stderr_alone),
+		cmocka_unit_test(reads_what_is_left_of_stderr_when_it_has_died),
 		cmocka_unit_test(runs_a_function),
 		cmocka_unit_test(has_no_descriptor_of_ours),
 		cmocka_unit_test(starts_when_our_standard_descriptors_are_closed),

@@ -93,7 +93,7 @@ static void takes_credentials(void **state)
 		{OF(V1, "{\"token\":\"T\",\"clientCertificateData\":\"C\",\"clientKeyData\":\"K\","
 			"\"more\":{}}"),
 			"T", "C", "K", 0},
-		{OF(V1, "{\"token\":\"A\",\"token\":\"B\"}"), "B", NULL, NULL, 0},
+		{" " OF(V1, "{\"token\":\"A\",\"token\":\"B\"}"), "B", NULL, NULL, 0},
 		{"{\"apiVersion\":\"" V1 "\",\"status\":{\"token\":\"no kind\"}}", "no kind", NULL,
 			NULL, 0},
 		{"apiVersion: " V1 "\nkind: ExecCredential\nstatus:\n  token: of.YAML\n"
@@ -157,6 +157,8 @@ static void refuses_all_else_and_does_not_quote_it(void **state)
 		{OF(V1, "{\"clientCertificateData\":\"SECRET\"}"),
 			"gave clientCertificateData without clientKeyData"},
 		{OF(V1, "{\"token\":\"SECRET\",\"expirationTimestamp\":\"SECRET\"}"), Time},
+		{OF(V1, "{\"token\":\"SECRET\",\"expirationTimestamp\":\"2030-02-30T00:00:00Z\"}"),
+			Time},
 		{OF(V1, "{\"token\":\"SECRET\",\"expirationTimestamp\":1700000000}"),
 			"gave expirationTimestamp, which is no text"},
 	};

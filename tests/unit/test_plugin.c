@@ -154,15 +154,17 @@ static void has_the_kubeconfigs_variables_over_porters(void **state)
 	char word[] = "WORD=given", more[] = "MORE=a=b", last[] = "WORD=last";
 	char *env[] = {word, more, last, NULL};
 	(void)state;
-	struct kubeconfig_exec x = plugin("n=$(tr '\\0' '\\n' </proc/$$/environ | grep -cE "
-					  "'^(WORD|KUBERNETES_EXEC_INFO)=')\n" ANSWER(
-						  "{\"token\":\"'\"$n,$WORD,$MORE,$HOME\"'\"}"));
+	struct kubeconfig_exec x =
+		plugin("n=$(tr '\\0' '\\n' </proc/$$/environ | grep -cE "
+		       "'^(WORD|KUBERNETES_EXEC_INFO)=')\n" ANSWER(
+			       "{\"token\":\"'\"$n,$WORD,$WORDS,$MORE,$HOME\"'\"}"));
+	setenv("WORDS", "ours", 1);
 	setenv("WORD", "ours", 1);
 	setenv("HOME", "/home/us", 1);
 	setenv("KUBERNETES_EXEC_INFO", "of a porter in a plugin", 1);
 	x.env = env;
 	run(&x);
-	expect_token("2,last,a=b,/home/us");
+	expect_token("2,last,ours,a=b,/home/us");
 	assert_string_equal(getenv("WORD"), "ours");
 	unsetenv("KUBERNETES_EXEC_INFO");
 }
@@ -331,6 +333,19 @@ static void kills_all_of_it_when_it_is_given_up(void **state)
 	assert_false(is_told());
 }
 
+/* One that was killed, and is a zombie for now, does not. */
+static bool lives(int pid)
+{
+	char path[32], state = 'Z';
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	FILE *f = fopen(path, "r");
+	if (!f)
+		return false;
+	bool known = fscanf(f, "%*d (%*[^)]) %c", &state) == 1;
+	fclose(f);
+	return known && state != 'Z';
+}
+
 /* As client-go does: it may be a daemon that keeps logins, or a browser. */
 static void leaves_alone_what_a_plugin_leaves_behind(void **state)
 {
@@ -338,7 +353,8 @@ static void leaves_alone_what_a_plugin_leaves_behind(void **state)
 	struct kubeconfig_exec x =
 		plugin("sleep 1000 >/dev/null & " ANSWER("{\"token\":\"'$!'\"}"));
 	run(&x);
-	expect_token(Told.token);
+	assert_int_equal(Told.err.kind, ERR_NONE);
+	assert_true(lives(atoi(Told.token)));
 	assert_int_equal(kill(atoi(Told.token), SIGKILL), 0);
 }
 

@@ -1,5 +1,5 @@
-/* timestamp.c: a table of texts, good and bad.  What Go's time.Parse says of them is
- * the same. */
+/* timestamp.c: a table of texts, good and bad.  Go's time.Parse says the same of them, but
+ * that it takes an hour of 24 and a minute of 60 in an offset. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
