@@ -73,7 +73,7 @@ OBJECTS = $(call objects,$(foreach n,$(LAYERS),$(L$n)) $(if $(filter static,$(FL
 UNITS = $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES = $(wildcard *.[ch] tests/*/*.[ch])
-PYTESTS = $(wildcard tests/yaml tests/yaml2ini tests/e2e)
+PYTESTS = $(wildcard tests/yaml tests/kubeconfig tests/yaml2ini tests/e2e)
 PYTEST = $(PYTHON) -m pytest -q -n auto -p no:cacheprovider --timeout=300
 
 all: $(B)/porter

@@ -23,7 +23,8 @@ enum {
 
 struct config_cluster {
 	char *name;
-	char *kubeconfig; /* path, ~ expanded, relative to the INI's folder; NULL: the default */
+	char *kubeconfig; /* path, ~ expanded, relative to the INI's folder; or in-cluster; NULL:
+			     default */
 	char *context;    /* or NULL: the current one */
 	enum transport transport;
 	unsigned line; /* of the section's head; 0: by the command line */

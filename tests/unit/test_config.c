@@ -700,6 +700,16 @@ static void load_one(struct config *c, const char *cluster, const char *forward)
 	free(told);
 }
 
+/* It is a word, and no file that has to be there. */
+static void takes_in_cluster_for_a_kubeconfig(void **state)
+{
+	struct config c;
+	(void)state;
+	load_one(&c, "kubeconfig=in-cluster\n", "");
+	assert_string_equal(c.clusters[0].kubeconfig, "in-cluster");
+	config_free(&c);
+}
+
 static void knows_what_would_be_the_same(void **state)
 {
 	static const char *const Clusters[] = {
@@ -887,6 +897,7 @@ int main(void)
 		cmocka_unit_test(drops_what_is_not_picked),
 		cmocka_unit_test(heeds_the_environment),
 		cmocka_unit_test(names_the_way_from_yaml),
+		cmocka_unit_test(takes_in_cluster_for_a_kubeconfig),
 		cmocka_unit_test(knows_what_would_be_the_same),
 		cmocka_unit_test(lets_its_entries_be_moved_out),
 		cmocka_unit_test(stops_after_fifty),

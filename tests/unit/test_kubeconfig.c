@@ -90,7 +90,7 @@ static void keeps_every_kind_of_credential(void **state)
 	kubeconfig_free(&k);
 	k = load(FILES "service-account.yaml", "ada");
 	assert_string_equal(k.username, "ada");
-	assert_string_equal(k.password.p, "0815"); /* as it is written, not a number */
+	assert_string_equal(k.password.p, "0815");
 	kubeconfig_free(&k);
 }
 
