@@ -19,6 +19,7 @@
 #include "mem.h"
 #include "pick.h"
 #include "sections.h"
+#include "words.h"
 
 enum {
 	FILE_MAX = 1 << 20,   /* bytes */
@@ -492,12 +493,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_probe(const struct probe_spec *a, const struct probe_spec *b)
 {
-	size_t i = 0;
-	if (a->kind != b->kind || !same_text(a->path, b->path))
-		return false;
-	while (a->argv && a->argv[i] && same_text(a->argv[i], b->argv[i]))
-		i++;
-	return !a->argv || (!a->argv[i] && !b->argv[i]);
+	return a->kind == b->kind && same_text(a->path, b->path) && words_same(a->argv, b->argv);
 }
 
 static bool same_target(const struct k8s_ref *a, const struct k8s_ref *b)

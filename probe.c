@@ -15,6 +15,7 @@
 #include "loop.h"
 #include "mem.h"
 #include "text.h"
+#include "words.h"
 
 struct probe {
 	enum probe_kind kind;
@@ -29,11 +30,6 @@ struct probe {
 	void (*on)(void *owner, const struct err *e, const char *said);
 	void *owner;
 };
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
 
 /* ---- the setting ---- */
 
@@ -57,47 +53,15 @@ static bool parse_http(struct probe_spec *spec, const char *rest, struct err *e)
 	return true;
 }
 
-/* Takes one word off *text into `to`, which has room for all of it. */
-static bool take_word(const char **text, char *to, struct err *e)
-{
-	const char *p = *text;
-	char quote = '\0';
-	for (; *p && (quote || !is_blank(*p)); p++) {
-		bool literal = *p == '\\' && quote != '\'';
-		if (literal && !*++p)
-			return err_set(e, ERR_LOCAL, 0, "nothing stands behind the last '\\'");
-		if (!literal && quote && *p == quote)
-			quote = '\0';
-		else if (!literal && !quote && (*p == '"' || *p == '\''))
-			quote = *p;
-		else
-			*to++ = *p;
-	}
-	*to = '\0';
-	*text = p + strspn(p, " \t");
-	return !quote ||
-	       err_set(e, ERR_LOCAL, 0,
-		       "a %c is not closed; in quotes, too, a ';' behind a blank begins a comment",
-		       quote);
-}
-
 static bool parse_exec(struct probe_spec *spec, const char *rest, struct err *e)
 {
-	struct probe_spec found = {.kind = PROBE_EXEC, .argv = mem_new(sizeof *found.argv)};
-	bool good = true;
-	for (size_t n = 0; good && *rest; n++) {
-		found.argv = mem_grow(found.argv, (n + 2) * sizeof *found.argv);
-		found.argv[n] = mem_new(strlen(rest) + 1);
-		found.argv[n + 1] = NULL;
-		good = take_word(&rest, found.argv[n], e);
-	}
-	if (good && (!found.argv[0] || !*found.argv[0]))
-		good = err_set(e, ERR_LOCAL, 0, "a command is missing behind 'exec'");
-	if (good)
-		*spec = found;
-	else
-		probe_spec_free(&found);
-	return good;
+	struct err hint = {0};
+	char **argv = words_split(rest, &hint);
+	if (!argv)
+		return err_set(e, ERR_LOCAL, 0, "%s",
+			*hint.text ? hint.text : "a command is missing behind 'exec'");
+	*spec = (struct probe_spec){.kind = PROBE_EXEC, .argv = argv};
+	return true;
 }
 
 bool probe_parse(struct probe_spec *spec, const char *text, struct err *e)
@@ -120,9 +84,7 @@ bool probe_parse(struct probe_spec *spec, const char *text, struct err *e)
 
 void probe_spec_free(struct probe_spec *spec)
 {
-	for (char **word = spec->argv; word && *word; word++)
-		free(*word);
-	free(spec->argv);
+	words_free(spec->argv);
 	free(spec->path);
 	*spec = (struct probe_spec){0};
 }

@@ -31,9 +31,7 @@ struct probe_spec {
 
 /* Reads "tcp", "http /PATH" or "exec COMMAND ARGUMENTS" into *spec, which is {0}.
  *
- * A command is cut into words at blanks, without a shell.  "..." and '...' keep
- * what is between them, and may be part of a word; a backslash takes the next
- * character as it is, but not inside '...'.  Nothing else is special.
+ * A command is cut into words as words.h does it, without a shell.
  *
  * Returns false, with *spec still {0}, if it is none of these; *e then has a
  * hint, or no words where the form above says it all. */
