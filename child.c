@@ -30,6 +30,7 @@ struct stream {
 	struct child *child;
 	struct buf *to;
 	size_t max;
+	bool last_only; /* keeps the last of it where it is more than that */
 };
 
 struct child {
@@ -141,7 +142,7 @@ static void stop(struct child *c)
 static bool read_some(struct stream *s)
 {
 	size_t left = s->max - buf_len(s->to);
-	size_t room = left < CHUNK ? left + 1 : CHUNK; /* one more shows that it is too much */
+	size_t room = s->last_only || left >= CHUNK ? CHUNK : left + 1; /* one shows: too much */
 	ssize_t n = read(s->io.fd, buf_room(s->to, room), room);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
@@ -149,6 +150,9 @@ static bool read_some(struct stream *s)
 		io_close(&s->io);
 	} else if ((size_t)n <= left) {
 		buf_push(s->to, (size_t)n);
+	} else if (s->last_only) {
+		buf_push(s->to, (size_t)n);
+		buf_eat(s->to, buf_len(s->to) - s->max);
 	} else {
 		buf_push(s->to, left);
 		decide(s->child, CHILD_TOO_MUCH, 0);
@@ -227,6 +231,12 @@ void child_kill(struct child *c)
 	task_post(&c->look);
 }
 
+void child_leave(struct child *c, int64_t ms)
+{
+	c->on = NULL;
+	timer_after(&c->limit, ms);
+}
+
 void child_end_all(void)
 {
 	while (All) {
@@ -261,16 +271,25 @@ static int above_standard(int fd)
 	return fits ? fd : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
+static int input_of(const struct child_spec *spec)
+{
+	if (spec->asking)
+		return STDIN_FILENO;
+	return above_standard(
+		spec->socket ? spec->socket : open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
 /* Leaves the three standard descriptors and, behind them, `why`, which ends
  * where a program begins.  Returns why's number. */
-static int arrange_descriptors(int fd[PIPES][2], bool asking)
+static int arrange_descriptors(int fd[PIPES][2], const struct child_spec *spec)
 {
 	enum { NEXT = STDERR_FILENO + 1 };
 	for (int i = 0; i < PIPES; i++)
 		fd[i][1] = above_standard(fd[i][1]);
-	int in = asking ? STDIN_FILENO : above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC));
-	int err = asking ? STDERR_FILENO : fd[ERR][1];
-	if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(fd[OUT][1], STDOUT_FILENO) < 0 ||
+	int in = input_of(spec);
+	int out = spec->socket ? in : fd[OUT][1];
+	int err = spec->asking ? STDERR_FILENO : fd[ERR][1];
+	if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
 		dup2(err, STDERR_FILENO) < 0)
 		cannot_run(fd[WHY][1]);
 	if (fd[WHY][1] != NEXT && dup3(fd[WHY][1], NEXT, O_CLOEXEC) < 0)
@@ -301,7 +320,7 @@ _Noreturn static void be_the_child(const struct child_spec *spec, int fd[PIPES][
 	prctl(PR_SET_PDEATHSIG, spec->attached ? SIGTERM : SIGKILL);
 	if (getppid() != parent) /* it died before it could have killed us */
 		_exit(NOT_RUN);
-	int why = spec->attached ? fd[WHY][1] : arrange_descriptors(fd, spec->asking);
+	int why = spec->attached ? fd[WHY][1] : arrange_descriptors(fd, spec);
 	give_back(spec->attached);
 	if (!spec->argv) {
 		close(why);
@@ -325,7 +344,8 @@ static void close_pipes(int fd[PIPES][2], int side)
 static pid_t launch(const struct child_spec *spec, int fd[PIPES][2])
 {
 	pid_t pid = -1, parent = getpid();
-	const bool needed[PIPES] = {[OUT] = !spec->attached, [ERR] = leads(spec), [WHY] = true};
+	const bool needed[PIPES] = {
+		[OUT] = !spec->attached && !spec->socket, [ERR] = leads(spec), [WHY] = true};
 	int opened = 0;
 	while (opened < PIPES && (!needed[opened] || !pipe2(fd[opened], O_CLOEXEC)))
 		opened++;
@@ -346,7 +366,9 @@ static pid_t launch(const struct child_spec *spec, int fd[PIPES][2])
 static void listen_to(struct child *c, int i, int fd, size_t max)
 {
 	struct buf *const to[PIPES] = {&c->end.out, &c->end.err, &c->why};
-	c->stream[i] = (struct stream){.child = c, .to = to[i], .max = max};
+	c->stream[i].child = c;
+	c->stream[i].to = to[i];
+	c->stream[i].max = max;
 	io_open(&c->stream[i].io, fd, on_stream);
 	if (fd < 0)
 		return;
@@ -374,6 +396,7 @@ struct child *child_start(
 		.on = on,
 		.owner = owner};
 	c->has_modes = spec->asking && !tcgetattr(STDIN_FILENO, &c->modes);
+	c->stream[ERR].last_only = spec->socket;
 	enlist(c);
 	loop_on_signal(SIGCHLD, on_sigchld);
 	pid_t pid = launch(spec, fd);

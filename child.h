@@ -33,6 +33,10 @@ struct child_spec {
 	 * its stdout is read.  Where it is killed, its descendants are not.  The terminal's
 	 * modes are put back behind it: it may have died with the echo off. */
 	bool asking;
+	/* A program only: a socket that is its stdin and stdout, of which nothing is read
+	 * here; 0: none.  It stays the caller's, to be closed behind the call.  Of stderr
+	 * the last bytes are kept, and having more does not end it. */
+	int socket;
 	int64_t limit_ms;  /* killed after it, with its process group; 0: no limit */
 	size_t output_max; /* bytes of stdout, and of stderr; killed when it has more */
 };
@@ -65,6 +69,10 @@ void child_signal(const struct child *c, int signo);
 
 /* Kills it and its group; `on` is not called any more.  It is reaped later. */
 void child_kill(struct child *c);
+
+/* Leaves it to itself: `on` is not called any more, and what is left of it after `ms`
+ * is killed. */
+void child_leave(struct child *c, int64_t ms);
 
 /* Saves the limits, mask and SIGPIPE that children get back; called once, before
  * the loop changes them. */
