@@ -14,7 +14,7 @@
 L0 = base64 buf duration err exit file hash log mem nearest problems random text timestamp words
 L1 = child command detach filewatch loop notify out peer wake
 L2 = connect http inifile json names noproxy sections socks spdy value ws yaml yaml_scalar
-L3 = conn der dial pem pki proxy tls x509
+L3 = conn der dial pem pki proxy relay route tls x509
 L4 = api channel credential entry exec_credential k8s kubeconfig kubefiles kubeuser plugin pod tunnel upgrade watch
 L5 = adhoc check client config forward health history keys listener manager pick pool probe
 L6 = options porter ready report

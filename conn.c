@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "buf.h"
-#include "dial.h"
 #include "loop.h"
 #include "mem.h"
+#include "route.h"
 
 enum {
 	STAGE = 256 * 1024,     /* bytes of one recv(2): fewer system calls */
@@ -40,7 +40,7 @@ struct conn {
 	void *owner;
 	struct err err;
 	char *name; /* "host:port", for messages */
-	struct dial *dial;
+	struct route *route;
 	struct io io;
 	struct tls *tls;    /* or NULL */
 	struct timer limit; /* until it is open */
@@ -71,11 +71,16 @@ static void tell(struct conn *c, enum conn_event event)
 	c->on(c->owner, event);
 }
 
+static void end_route(struct conn *c)
+{
+	if (c->route)
+		route_close(c->route);
+	c->route = NULL;
+}
+
 static void fail(struct conn *c)
 {
-	if (c->dial)
-		dial_cancel(c->dial);
-	c->dial = NULL;
+	end_route(c);
 	io_close(&c->io);
 	timer_stop(&c->limit);
 	timer_stop(&c->blocked);
@@ -335,6 +340,8 @@ static void recv_into_stage(struct conn *c)
 			strerror(errno));
 		c->ended = true;
 	}
+	if (c->ended && c->route)
+		route_finish(c->route);
 }
 
 /* The handshake is done, or the plain connection is there. */
@@ -402,7 +409,8 @@ static void end_of_stream(struct conn *c)
 		tell(c, CONN_EOF);
 }
 
-/* What follows the end of TLS, or the record at which it failed, is never read. */
+/* What follows the end of TLS, or the record at which it failed, is never read.  Why a
+ * socket has ended, what carries its bytes knows better. */
 static bool has_ended(struct conn *c)
 {
 	uint8_t *p;
@@ -410,7 +418,7 @@ static bool has_ended(struct conn *c)
 		return false;
 	if (c->tls && tls_state(c->tls) >= TLS_CLOSED)
 		return true;
-	return c->ended && !buf_len(&c->spill);
+	return c->ended && !buf_len(&c->spill) && !c->route;
 }
 
 /* Whether this connection may go on with its handshake in this round: they are
@@ -507,15 +515,10 @@ static void set_options(int fd)
 		setsockopt(fd, Option[i].level, Option[i].name, &Option[i].value, sizeof(int));
 }
 
-static void on_dialled(void *owner, int fd, const struct err *e)
+static void on_connected(struct conn *c, int fd)
 {
-	struct conn *c = owner;
-	c->dial = NULL;
-	if (fd < 0) {
-		c->err = *e;
-		fail(c);
-		return;
-	}
+	if (!route_stays(c->route))
+		end_route(c);
 	set_options(fd);
 	io_open(&c->io, fd, on_socket);
 	io_want(&c->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
@@ -526,12 +529,31 @@ static void on_dialled(void *owner, int fd, const struct err *e)
 		become_open(c);
 }
 
+/* A socket, or why there is none; behind that, why what carries it has ended. */
+static void on_route(void *owner, int fd, const struct err *e)
+{
+	struct conn *c = owner;
+	if (fd >= 0) {
+		on_connected(c, fd);
+		return;
+	}
+	if (e->kind)
+		c->err = *e;
+	if (c->io.fd < 0) {
+		fail(c);
+		return;
+	}
+	end_route(c);
+	c->readable = true;
+	task_post(&c->turn);
+}
+
 static void on_limit(struct timer *timer)
 {
 	struct conn *c = OWNER_OF(timer, struct conn, limit);
 	char what[300];
-	if (c->dial)
-		dial_describe(c->dial, what, sizeof what);
+	if (c->route)
+		route_describe(c->route, what, sizeof what);
 	else
 		snprintf(what, sizeof what, "TLS handshake with %s", c->name);
 	err_set(&c->err, ERR_NETWORK, ETIMEDOUT, "%s: no answer in %lld s", what,
@@ -565,7 +587,12 @@ struct conn *conn_open(
 		task_post(&c->turn);
 		return c;
 	}
-	c->dial = dial_start(spec->host, spec->port, on_dialled, c);
+	const struct route_spec way = {.host = spec->host,
+		.port = spec->port,
+		.proxy = spec->proxy,
+		.tls = spec->tls,
+		.limit_ms = spec->limit_ms};
+	c->route = route_start(&way, on_route, c);
 	timer_after(&c->limit, spec->limit_ms);
 	return c;
 }
@@ -604,11 +631,10 @@ void conn_close(struct conn *c)
 	if (c->closed)
 		return;
 	c->closed = true;
-	if (c->dial)
-		dial_cancel(c->dial);
 	if (c->io.fd >= 0 && c->open)
 		send_last(c);
 	io_close(&c->io);
+	end_route(c);
 	timer_stop(&c->limit);
 	timer_stop(&c->blocked);
 	timer_stop(&c->tick);

@@ -2,7 +2,7 @@
  *
  * Never blocks: names are resolved in a child process, addresses are tried as
  * in RFC 8305 (happy eyeballs).  Keeps its first error.  Knows nothing of what
- * the bytes mean.
+ * the bytes mean, nor of proxies, but that route.h leads through them.
  */
 #pragma once
 #include <stdbool.h>
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "proxy.h"
 #include "tls.h"
 
 struct conn;
@@ -27,6 +28,7 @@ struct conn_spec {
 	const char *host; /* DNS name or IP literal, without brackets; copied */
 	uint16_t port;
 	const struct tls_options *tls; /* NULL: plain TCP; copied, see tls_new() */
+	const struct proxy *proxy;     /* NULL: straight; outlives the connection */
 	int64_t limit_ms;              /* for all of resolving, connecting and handshake */
 };
 
