@@ -32,6 +32,7 @@ struct cluster {
 	struct tls_anchors *own;           /* of the kubeconfig, or NULL */
 	const struct tls_anchors *anchors; /* those or the system's */
 	struct credential *credential;
+	struct proxy proxy;
 	struct api_limits limits;
 	enum transport asked, known; /* AUTO: none is */
 	struct link link[API_CALLS];
@@ -91,6 +92,7 @@ static void free_cluster(void *p)
 {
 	struct cluster *c = p;
 	tls_anchors_free(c->own);
+	proxy_free(&c->proxy);
 	credential_free(c->credential);
 	kubeconfig_free(c->k);
 	free(c->k);
@@ -191,6 +193,20 @@ void cluster_limit(struct cluster *c, const struct api_limits *limits)
 	c->limits = *limits;
 }
 
+bool cluster_find_way(struct cluster *c, const char *ssh, char *const *command, struct err *e)
+{
+	const struct proxy_server to = {.host = c->k->host, .port = c->k->port, .tls = c->k->tls};
+	struct err cause = {0};
+	bool good = true;
+	if (ssh)
+		proxy_by_ssh(&c->proxy, ssh, &to);
+	else if (command)
+		good = proxy_by_command(&c->proxy, command, &to, &cause);
+	else
+		good = proxy_choose(&c->proxy, c->k->proxy_url, &to, &cause);
+	return good || blame(c, e, &cause);
+}
+
 enum transport cluster_transport(const struct cluster *c)
 {
 	return c->asked ? c->asked : c->known;
@@ -217,6 +233,7 @@ struct conn *cluster_connect(
 	const struct conn_spec spec = {.host = k->host,
 		.port = k->port,
 		.tls = k->tls ? &tls : NULL,
+		.proxy = &c->proxy,
 		.limit_ms = c->limits.connect_ms};
 	return conn_open(&spec, on, owner);
 }

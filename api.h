@@ -50,6 +50,12 @@ int64_t cluster_turn(struct cluster *c);
  * has not been answered at all is asked on new ones. */
 void cluster_renew(struct cluster *c);
 
+/* How the server is reached: by ssh(1) to `ssh`, by `command` (both as proxy.h has them),
+ * or, where both are NULL, by the kubeconfig's proxy-url or the environment's.  Before
+ * the first connection; without this call they go straight.  False with *e set
+ * ("cluster 'prod': ..."). */
+bool cluster_find_way(struct cluster *c, const char *ssh, char *const *command, struct err *e);
+
 /* The transport to use: the one that is asked for; else the one that is known to
  * work here; else TRANSPORT_AUTO. */
 enum transport cluster_transport(const struct cluster *c);

@@ -456,6 +456,8 @@ void config_cluster_free(struct config_cluster *k)
 	free(k->name);
 	free(k->kubeconfig);
 	free(k->context);
+	free(k->ssh);
+	words_free(k->proxy_command);
 	*k = (struct config_cluster){0};
 }
 
@@ -518,7 +520,8 @@ bool config_same_settings(const struct config_settings *a, const struct config_s
 bool config_same_cluster(const struct config_cluster *a, const struct config_cluster *b)
 {
 	return same_text(a->name, b->name) && same_text(a->kubeconfig, b->kubeconfig) &&
-	       same_text(a->context, b->context) && a->transport == b->transport;
+	       same_text(a->context, b->context) && a->transport == b->transport &&
+	       same_text(a->ssh, b->ssh) && words_same(a->proxy_command, b->proxy_command);
 }
 
 bool config_same_forward(const struct config_forward *a, const struct config_forward *b)

@@ -27,7 +27,9 @@ struct config_cluster {
 			     default */
 	char *context;    /* or NULL: the current one */
 	enum transport transport;
-	unsigned line; /* of the section's head; 0: by the command line */
+	char *ssh;            /* whom its server is reached by: proxy_by_ssh(); or NULL */
+	char **proxy_command; /* the same, by a command: proxy_by_command(); or NULL */
+	unsigned line;        /* of the section's head; 0: by the command line */
 };
 
 struct config_forward {

@@ -12,6 +12,8 @@
 #include "mem.h"
 #include "names.h"
 #include "nearest.h"
+#include "proxy.h"
+#include "words.h"
 
 enum { DAY_MS = 24 * 60 * 60 * 1000 };
 
@@ -133,6 +135,24 @@ static bool read_transport(const struct field *f, void *to)
 	if (i >= 0)
 		*(enum transport *)to = (enum transport)i;
 	return i >= 0;
+}
+
+static bool read_ssh(const struct field *f, void *to)
+{
+	return proxy_is_ssh_target(f->text) ? set_text(to, f->text) : refuse(f);
+}
+
+static bool read_proxy_command(const struct field *f, void *to)
+{
+	struct err e = {0};
+	if (((const struct config_cluster *)f->members)->ssh) {
+		problems_add(f->problems, f->at, "ssh and proxy_command in [%s] exclude each other",
+			f->section->head);
+		return false;
+	}
+	char **words = words_split(f->text, &e);
+	*(char ***)to = words;
+	return words || refuse_as(f, f->key->must, e.text);
 }
 
 /* This machine's own addresses only: nobody else is to reach a cluster by us. */
@@ -292,6 +312,10 @@ static const struct key ClusterKeys[] = {
 	[KEYS_CONTEXT] = {"context", MEMBER(config_cluster, context), read_text, .required = false},
 	[KEYS_TRANSPORT] = {"transport", MEMBER(config_cluster, transport), read_transport,
 		.must = "'auto', 'websocket', 'spdy' or 'v4'"},
+	[KEYS_SSH] = {"ssh", MEMBER(config_cluster, ssh), read_ssh,
+		.must = "a host, USER@HOST or ssh://USER@HOST:PORT"},
+	[KEYS_PROXY_COMMAND] = {"proxy_command", MEMBER(config_cluster, proxy_command),
+		read_proxy_command, .must = "a command and its arguments"},
 };
 
 static const struct key ForwardKeys[] = {

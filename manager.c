@@ -114,7 +114,10 @@ static struct cluster *open_cluster(
 		err_set(e, cause.kind, 0, "cluster '%s': %s", own->name, cause.text);
 	else if ((c = cluster_new(own->name, &k, e)))
 		cluster_ask_transport(c, own->transport);
-	return c;
+	if (!c || cluster_find_way(c, own->ssh, own->proxy_command, e))
+		return c;
+	cluster_drop(c);
+	return NULL;
 }
 
 struct cluster *manager_open_cluster(const struct config *c, size_t i, struct buf *errors)

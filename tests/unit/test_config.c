@@ -83,12 +83,17 @@ static void loads_the_example(void **state)
 	assert_string_equal(told, "");
 	free(told);
 	assert_string_equal(c.path, path);
-	assert_int_equal(c.cluster_count, 2);
+	assert_int_equal(c.cluster_count, 3);
 	assert_string_equal(c.clusters[0].name, "production");
 	assert_string_equal(c.clusters[0].context, "prod-context");
 	snprintf(path, sizeof path, "%s/.kube/staging-config", Folder);
 	assert_string_equal(c.clusters[1].kubeconfig, path);
 	assert_null(c.clusters[1].context);
+	assert_string_equal(c.clusters[1].ssh, "me@bastion");
+	assert_null(c.clusters[1].proxy_command);
+	assert_null(c.clusters[2].ssh);
+	assert_string_equal(c.clusters[2].proxy_command[0], "nc");
+	assert_string_equal(c.clusters[2].proxy_command[6], "%p");
 	assert_int_equal(c.forward_count, 6);
 	const struct config_forward *f = &c.forwards[1];
 	assert_string_equal(f->name, "postgres");
@@ -370,6 +375,15 @@ static const char *const Refused[][2] = {
 	{PROD FORWARD("a", "prod", "api", "8080") "local_address = 0.0.0.0\n",
 		"local_address in [forward a] must be 'localhost', an address of 127.0.0.0/8, or "
 		"::1, not '0.0.0.0' (porter.ini:9)\n"},
+	{"[cluster prod]\nssh=-oProxyCommand=x\n" FORWARD("a", "prod", "a", "1"),
+		"ssh in [cluster prod] must be a host, USER@HOST or ssh://USER@HOST:PORT, not "
+		"'-oProxyCommand=x' (porter.ini:2)\n"},
+	{"[cluster prod]\nproxy_command=nc 'x\n" FORWARD("a", "prod", "a", "1"),
+		"proxy_command in [cluster prod] must be a command and its arguments, not 'nc 'x' "
+		"(porter.ini:2)\n  a ' is not closed; in quotes, too, a ';' behind a blank begins "
+		"a comment\n"},
+	{"[cluster prod]\nproxy_command=nc\nssh=b\n" FORWARD("a", "prod", "a", "1"),
+		"ssh and proxy_command in [cluster prod] exclude each other (porter.ini:2)\n"},
 	{"[cluster prod]\ntransport = tcp\n" FORWARD("a", "prod", "api", "8080"),
 		"transport in [cluster prod] must be 'auto', 'websocket', 'spdy' or 'v4', not "
 		"'tcp' (porter.ini:2)\n"},
@@ -712,8 +726,8 @@ static void takes_in_cluster_for_a_kubeconfig(void **state)
 
 static void knows_what_would_be_the_same(void **state)
 {
-	static const char *const Clusters[] = {
-		"context=x\n", "transport=spdy\n", "kubeconfig=~/.kube/config\n"};
+	static const char *const Clusters[] = {"context=x\n", "transport=spdy\n",
+		"kubeconfig=~/.kube/config\n", "ssh=b\n", "proxy_command=nc %h\n"};
 	static const char *const Forwards[] = {"namespace=y\n", "type=deployment\n", "service=b\n",
 		"remote_port=81\n", "remote_port=http\n", "local_port=81\n",
 		"local_address=127.0.0.1\n", "local_address=::1\n", "probe=none\n", "probe=tcp\n",
