@@ -92,15 +92,16 @@ static void join(struct credential *c, struct credential_wait *w)
 
 /* ---- certificates ---- */
 
+/* Without one (NULL), none is shown any more. */
 static bool set_identity(
-	struct credential *c, const char *cert, const char *key, size_t key_len, struct err *e)
+	struct credential *c, const char *cert, const struct secret *key, struct err *e)
 {
-	struct tls_identity *id = tls_identity_parse(cert, strlen(cert), key, key_len, e);
-	if (!id)
+	struct tls_identity *id =
+		cert ? tls_identity_parse(cert, strlen(cert), key->p, key->n, e) : NULL;
+	if (cert && !id)
 		return false;
 	tls_identity_free(c->identity);
 	c->identity = id;
-	c->number = ++Numbers;
 	return true;
 }
 
@@ -124,13 +125,14 @@ static void on_ahead(struct timer *timer)
 static void renew_ahead(struct credential *c)
 {
 	int64_t life = c->given.until_ms - loop_wall();
+	timer_stop(&c->ahead);
 	if (c->given.until_ms && life > 0)
 		timer_after(&c->ahead, life - life / AHEAD);
 }
 
 static bool take_given(struct credential *c, struct exec_credential *given, struct err *e)
 {
-	if (given->cert && !set_identity(c, given->cert, given->key.p, given->key.n, e))
+	if (!set_identity(c, given->cert, &given->key, e))
 		return false;
 	exec_credential_free(&c->given);
 	c->given = *given;
@@ -172,15 +174,17 @@ static void run(struct credential *c)
 	c->plugin = plugin_start(&spec, on_plugin, c);
 }
 
-/* A failure is everybody's for a moment: many ask for the same at once. */
+/* For those who wait.  A failure is everybody's for a moment: many ask for the same at
+ * once. */
 static void get(struct credential *c)
 {
+	bool just_failed = c->failed_ms && loop_now() - c->failed_ms < CREDENTIAL_AGAIN_MS;
 	if (c->plugin)
 		return;
-	if (c->failed_ms && loop_now() - c->failed_ms < CREDENTIAL_AGAIN_MS)
-		task_post(&c->tell);
-	else
+	if (c->k->exec && !just_failed)
 		run(c);
+	else
+		task_post(&c->tell);
 }
 
 /* ---- asking ---- */
@@ -199,6 +203,7 @@ static bool has_lapsed(struct credential *c)
 
 bool credential_ask(struct credential *c, struct credential_wait *w)
 {
+	credential_forget(w);
 	if (!c->k->exec && !has_lapsed(c))
 		return true;
 	if (c->has && !has_ended(c)) {
@@ -206,10 +211,7 @@ bool credential_ask(struct credential *c, struct credential_wait *w)
 		return true;
 	}
 	join(c, w);
-	if (c->k->exec)
-		get(c);
-	else
-		task_post(&c->tell);
+	get(c);
 	return false;
 }
 
@@ -234,12 +236,9 @@ void credential_hand_over(struct credential *from, struct credential *to)
 		next = w->next;
 		join(to, w);
 	}
-	if (!to->waits)
-		return;
-	if (to->k->exec)
+	has_lapsed(to);
+	if (to->waits)
 		get(to);
-	else
-		task_post(&to->tell);
 }
 
 unsigned credential_number(const struct credential *c)
@@ -341,8 +340,8 @@ static bool put_field(
 	return true;
 }
 
-/* The key of an extra field in a field's name: lower case, other characters than those of
- * names percent-encoded (client-go, transport/round_trippers.go, headerKeyEscape). */
+/* The key of an extra field in a field's name: other characters than those of names
+ * percent-encoded (client-go, transport/round_trippers.go, headerKeyEscape). */
 static char *escaped_key(const char *key)
 {
 	static const char Plain[] = "!#$&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
@@ -389,7 +388,7 @@ struct credential *credential_new(const struct kubeconfig *k, struct err *e)
 	struct credential *c = mem_new(sizeof *c);
 	*c = (struct credential){
 		.k = k, .number = ++Numbers, .ahead.on = on_ahead, .tell.on = on_tell};
-	if (!k->cert || set_identity(c, k->cert, k->key.p, k->key.n, e))
+	if (set_identity(c, k->cert, &k->key, e))
 		return c;
 	free(c);
 	return NULL;

@@ -33,7 +33,7 @@ struct credential_wait {
 };
 
 /* Returns whether there is a credential to be used now; else w->on is called, once, from
- * the loop. */
+ * the loop.  Who waits may ask again, and waits as one who has just come. */
 bool credential_ask(struct credential *c, struct credential_wait *w);
 void credential_forget(struct credential_wait *w); /* harmless when it does not wait */
 
