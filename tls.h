@@ -33,7 +33,7 @@ const struct tls_anchors *tls_anchors_system(struct err *e);
 struct tls_identity *tls_identity_parse(
 	const char *cert, size_t cert_len, const char *key, size_t key_len, struct err *e);
 struct tls_identity *tls_identity_share(const struct tls_identity *id); /* as anchors */
-void tls_identity_free(struct tls_identity *id); /* the key is zeroed */
+void tls_identity_free(struct tls_identity *id);                        /* the key is zeroed */
 
 struct tls_options {
 	const char *host; /* to verify: DNS name or IP literal without brackets; names go

@@ -3,6 +3,8 @@
 
 waiting   until(): the only way tests wait; free_port()
 cluster   starts clusters (etcd, kube-apiserver, node), and finds them again
+issuer    ID tokens that a cluster takes
+plugin    credential plugins
 kube      namespaces, pods, services, deployments through the API
 apps      clients of the servers that run in each pod
 porter    the program under test

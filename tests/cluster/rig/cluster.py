@@ -14,6 +14,7 @@ import urllib.request
 from base64 import b64encode
 from pathlib import Path
 
+from . import issuer
 from .kube import Api
 from .waiting import free_port, until
 
@@ -64,22 +65,28 @@ class Cluster:
     def allow(self, user):
         bind(self.api, user)
 
-    def kubeconfig(self, user="developer", folder=None, **changes):
-        """Writes a kubeconfig with one context, named as the user.  changes:
-        fields of its cluster entry, such as server."""
+    def mint(self, user, seconds):
+        """An ID token: the user logs in with that, too, for so many seconds."""
+        return issuer.mint(self.folder, user, seconds)
+
+    def kubeconfig(self, user="developer", folder=None, login=None, **changes):
+        """Writes a kubeconfig with one context, named as the user.  login: its user entry,
+        if not the usual one; changes: fields of its cluster entry, such as server."""
         path = Path(folder or self.folder) / f"{self.name}-{user}.kubeconfig"
         part = path.with_suffix(f".{os.getpid()}")
         part.touch(0o600)
-        part.write_text(kubeconfig(self.folder, self.port, user, **changes))
+        part.write_text(kubeconfig(self.folder, self.port, user, login, **changes))
         return part.replace(path)
 
 
-def kubeconfig(folder, port, user, **changes):
+def kubeconfig(folder, port, user, login=None, **changes):
     def base64(name):
         return b64encode((folder / name).read_bytes()).decode()
 
     fields = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": base64("ca.crt"), **changes}
-    if user in USERS:
+    if login:
+        secret = {key: json.dumps(value) for key, value in login.items()}  # which is YAML, too
+    elif user in USERS:
         secret = {"token": f"{user}-token"}
     else:
         secret = {"client-certificate-data": base64(f"{user}.crt"), "client-key-data": base64(f"{user}.key")}
@@ -122,15 +129,16 @@ class Starter:
 
     def __init__(self, folder, programs, keys):
         self.folder, self.programs, self.keys = folder, Path(programs), keys
-        self.processes = {}  # by the program's name
+        self.processes, self.issuer = {}, None  # by the program's name
 
     def start(self):
         """Starts etcd and the API server, which finish() waits for."""
         prepare(self.folder, self.keys)
+        self.issuer = issuer.Issuer(self.folder)
         self.port, etcd, peer = free_port(), free_port(), free_port()
         self.run("etcd", *etcd_flags(etcd, peer))
         self.wait(lambda: used(etcd), "etcd ready")
-        self.run(self.programs / "apiserver", *apiserver_flags(self.port, etcd))
+        self.run(self.programs / "apiserver", *apiserver_flags(self.port, etcd), *issuer_flags(self.folder))
         return self
 
     def finish(self):
@@ -175,6 +183,8 @@ class Starter:
     def stop(self):
         for name in reversed(self.processes):
             self.kill(name)
+        if self.issuer:
+            self.issuer.stop()
 
 
 def prepare(folder, keys):
@@ -186,6 +196,8 @@ def prepare(folder, keys):
     certificate(folder, "server", "/CN=kube-apiserver", keys, here, "extendedKeyUsage=serverAuth")
     certificate(folder, "node", "/CN=system:node:test-node", "ec", here, "extendedKeyUsage=serverAuth")
     certificate(folder, "service-accounts", "/CN=service-accounts", "ec")
+    certificate(folder, "issuer", "/CN=issuer", "rsa")
+    (folder / "issuer.url").write_text(f"https://127.0.0.1:{free_port()}")
     clients = CERTIFICATES | {"kubelet-client": ("/CN=kube-apiserver", "ec")}
     for name, (subject, of) in clients.items():
         certificate(folder, name, subject, of, "extendedKeyUsage=clientAuth")
@@ -231,13 +243,19 @@ def apiserver_flags(port, etcd):
             "--kubelet-certificate-authority=ca.crt", "--kubelet-preferred-address-types=InternalIP"]
 
 
+def issuer_flags(folder):
+    """It must answer by then: the server asks again only every 10 s."""
+    return [f"--oidc-issuer-url={issuer.url(folder)}", f"--oidc-client-id={issuer.CLIENT}", "--oidc-ca-file=ca.crt",
+            "--oidc-username-claim=sub", "--oidc-username-prefix=-"]
+
+
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
-def grant(api, user, rules):
+def grant(api, user, rules, kind="User"):
     api.post(f"{RBAC}/clusterroles", {
         "metadata": {"name": f"test-{user}"}, "rules": [rule(what, verbs.split()) for what, verbs in rules]})
-    bind(api, user)
+    bind(api, user, kind)
 
 
 def rule(what, verbs):
@@ -245,11 +263,11 @@ def rule(what, verbs):
     return {"apiGroups": [group], "resources": [resource], "verbs": verbs}
 
 
-def bind(api, user):
+def bind(api, user, kind="User"):
     api.post(f"{RBAC}/clusterrolebindings", {
         "metadata": {"name": f"test-{user}"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"test-{user}"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]})
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": user}]})
 
 
 prctl = ctypes.CDLL(None).prctl
