@@ -555,16 +555,22 @@ static void on_credential(struct credential_wait *wait, const struct err *e)
 	send_request(call->link, call);
 }
 
-/* A plugin has a limit of its own. */
+/* A plugin has a limit of its own; and behind it, another credential needs another
+ * connection. */
 static void begin(struct link *link, struct api_call *call)
 {
 	link->call = call;
 	call->link = link;
 	timer_stop(&link->idle);
-	if (credential_ask(call->cluster->credential, &call->wait))
-		send_request(link, call);
-	else
+	if (!credential_ask(call->cluster->credential, &call->wait)) {
 		timer_stop(&call->limit);
+		link_close(link);
+		task_post(&call->cluster->begin);
+		return;
+	}
+	if (!timer_is_set(&call->limit))
+		timer_after(&call->limit, call->cluster->limits.call_ms);
+	send_request(link, call);
 }
 
 /* The connection ended under its call. */
@@ -626,6 +632,16 @@ static struct link *free_link(struct cluster *c)
 	return best;
 }
 
+/* Nor does the time count for those whose turn comes behind calls that wait for a plugin. */
+static void stop_limits(struct cluster *c)
+{
+	bool held = false;
+	for (const struct link *l = c->link; l < c->link + API_CALLS; l++)
+		held |= l->call && l->call->wait.credential;
+	for (struct api_call *call = c->waiting; held && call; call = call->next)
+		timer_stop(&call->limit);
+}
+
 static void begin_calls(struct task *task)
 {
 	struct cluster *c = OWNER_OF(task, struct cluster, begin);
@@ -635,6 +651,7 @@ static void begin_calls(struct task *task)
 		c->waiting = call->next;
 		begin(link, call);
 	}
+	stop_limits(c);
 }
 
 static void on_limit(struct timer *timer)
