@@ -1,6 +1,9 @@
 /* api.c with all below it, against a server that plays what it is told to. */
 #include "test_api.h"
+#include "child.h"
+#include "credential.h"
 #include "http.h"
+#include "test_plugin.h"
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -730,6 +733,264 @@ static void a_watch_that_cannot_ask_is_told_so_from_the_loop(void **state)
 	assert_int_equal(Server.opened, 0);
 }
 
+/* ---- with a plugin ---- */
+
+#define UNAUTHORIZED                                                                               \
+	"HTTP/1.1 401 Unauthorized\r\nContent-Length: 43\r\n\r\n"                                  \
+	"{\"kind\":\"Status\",\"message\":\"Unauthorized\"}\n"
+
+static int start_login(void **state)
+{
+	login_begin();
+	login_answer("\"token\":\"one\"", 0);
+	start(state);
+	cluster_drop(C);
+	C = login_cluster(Server.port);
+	return 0;
+}
+
+/* Rounds enough for what is at hand, with the clock as it is. */
+static void some_rounds(void)
+{
+	for (unsigned i = 0; i < 10; i++)
+		skip_ms(0);
+}
+
+static void assert_token(const char *token)
+{
+	char want[64];
+	int n = snprintf(want, sizeof want, "\r\nAuthorization: Bearer %s\r\n", token);
+	assert_non_null(memmem(buf_data(&Server.last), buf_len(&Server.last), want, (size_t)n));
+}
+
+/* Those who wait for their turn behind those who wait for it, too. */
+static void the_wait_for_a_plugin_is_not_the_calls(void **state)
+{
+	static const struct play Ok[API_CALLS + 1] = {{OK, 0}, {OK, 0}, {OK, 0}, {OK, 0}, {OK, 0}};
+	(void)state;
+	login_hold();
+	for (unsigned i = 0; i < API_CALLS + 1; i++)
+		api_get(C, "/api", on_answer, NULL);
+	watch();
+	some_rounds();
+	skip_ms(API_LIMIT_MS);
+	some_rounds();
+	assert_int_equal(Told.calls, 0);
+	assert_false(has_begun());
+	assert_int_equal(Server.opened, 0);
+	api_cancel(Watch.call);
+	play(Ok, API_CALLS + 1);
+	login_go();
+	Wanted = API_CALLS + 1;
+	run_until(told_all);
+	assert_string_equal(Told.err.text, "");
+	assert_int_equal(Told.status, 200);
+	assert_token("one");
+	assert_int_equal(login_runs(), 1);
+}
+
+static bool asked_twice(void)
+{
+	return buf_len(&Server.log) == strlen("1 /api|1 /api|");
+}
+
+static void has_its_own_limit_behind_that(void **state)
+{
+	(void)state;
+	PLAY({OK, 0}, {NULL, 0});
+	get("/api");
+	api_get(C, "/api", on_answer, NULL);
+	run_until(asked_twice);
+	skip_ms(API_LIMIT_MS);
+	assert_string_equal(Told.err.text, "cluster 'prod': no answer in 30 s");
+	assert_int_equal(Told.calls, 2);
+}
+
+static void a_watch_waits_for_a_plugin(void **state)
+{
+	(void)state;
+	PLAY({LINES LINE("a"), END});
+	watch();
+	run_until(has_ended);
+	assert_story("begun|a|end|");
+	assert_token("one");
+}
+
+static void tells_why_there_is_no_credential(void **state)
+{
+	char want[128];
+	(void)state;
+	login_script("echo no login >&2; exit 1");
+	get("/api");
+	snprintf(want, sizeof want, "cluster 'prod': plugin %s: no login", LoginProgram);
+	assert_string_equal(Told.err.text, want);
+	assert_int_equal(Told.err.kind, ERR_UNAUTHORIZED);
+	assert_int_equal(Told.status, 0);
+	watch();
+	run_until(has_ended);
+	assert_string_equal(Watch.err.text, want);
+	assert_int_equal(login_runs(), 1);
+	assert_int_equal(Server.opened, 0);
+}
+
+static void gives_up_the_wait_for_a_plugin(void **state)
+{
+	(void)state;
+	login_hold();
+	struct api_call *call = api_get(C, "/api", on_answer, NULL);
+	watch();
+	some_rounds();
+	api_cancel(call);
+	api_cancel(Watch.call);
+	PLAY({OK, 0});
+	login_go();
+	get("/api");
+	assert_int_equal(Told.calls, 1);
+	assert_asked("1 /api|");
+}
+
+static void asks_again_where_a_credential_is_refused(void **state)
+{
+	(void)state;
+	PLAY({OK, 0}, {UNAUTHORIZED, 0}, {OK, 0});
+	get("/api/a");
+	skip_ms(CREDENTIAL_YOUNG_MS);
+	login_answer("\"token\":\"two\"", 0);
+	get("/api/b");
+	assert_int_equal(Told.status, 200);
+	assert_string_equal(Told.err.text, "");
+	assert_token("two");
+	assert_asked("1 /api/a|1 /api/b|2 /api/b|");
+	assert_int_equal(login_runs(), 2);
+	skip_ms(CREDENTIAL_YOUNG_MS);
+	PLAY({UNAUTHORIZED, 0}, {LINES LINE("a"), END});
+	watch();
+	run_until(has_ended);
+	assert_story("begun|a|end|");
+	assert_int_equal(login_runs(), 3);
+}
+
+static void asks_again_but_once(void **state)
+{
+	(void)state;
+	PLAY({OK, 0}, {UNAUTHORIZED, 0}, {UNAUTHORIZED, 0}, {UNAUTHORIZED, 0});
+	get("/api/a");
+	skip_ms(CREDENTIAL_YOUNG_MS);
+	get("/api/b");
+	assert_int_equal(Told.calls, 2);
+	assert_int_equal(Told.status, 401);
+	assert_int_equal(Told.err.kind, ERR_UNAUTHORIZED);
+	assert_string_equal(Told.err.text, "server refuses the user's credentials: Unauthorized");
+	get("/api/c"); /* the plugin has just been asked */
+	assert_int_equal(Told.status, 401);
+	assert_asked("1 /api/a|1 /api/b|2 /api/b|2 /api/c|");
+	assert_int_equal(login_runs(), 2);
+}
+
+/* As the machine wakes, say: once is asked for all that. */
+static void may_be_renewed_while_calls_wait_for_a_plugin(void **state)
+{
+	(void)state;
+	login_hold();
+	api_get(C, "/api", on_answer, NULL);
+	api_get(C, "/api", on_answer, NULL);
+	some_rounds();
+	cluster_renew(C);
+	cluster_renew(C);
+	PLAY({OK, 0}, {OK, 0});
+	login_go();
+	Wanted = 2;
+	run_until(told_all);
+	some_rounds();
+	assert_int_equal(Told.calls, 2);
+	assert_int_equal(login_runs(), 1);
+	assert_int_equal(Server.opened, 2);
+}
+
+/* What becomes of a kept connection meanwhile is nothing to a call that waits. */
+static void keeps_no_connection_while_its_call_waits_for_a_plugin(void **state)
+{
+	(void)state;
+	PLAY({OK, 0}, {UNAUTHORIZED, 0});
+	get("/api");
+	skip_ms(CREDENTIAL_YOUNG_MS);
+	assert_true(credential_refused(
+		cluster_credential(C), credential_number(cluster_credential(C))));
+	login_hold();
+	api_get(C, "/api", on_answer, NULL);
+	run_until(all_closed);
+	PLAY({OK, 0});
+	login_go();
+	wait_answer();
+	assert_int_equal(Told.status, 200);
+	assert_asked("1 /api|2 /api|");
+}
+
+/* ---- another kubeconfig ---- */
+
+static struct cluster *cluster_with(const char *token)
+{
+	struct kubeconfig k = {.host = mem_dup("127.0.0.1"), .port = Server.port};
+	k.prefix = mem_dup("/new");
+	secret_set(&k.token, token, strlen(token));
+	return cluster_new("prod", &k, NULL);
+}
+
+static void what_waits_for_a_plugin_goes_on_with_what_is_taken(void **state)
+{
+	(void)state;
+	for (unsigned renewed = 0; renewed < 2; renewed++) {
+		login_hold();
+		for (unsigned i = 0; i < API_CALLS + 1; i++)
+			api_get(C, "/api", on_answer, NULL);
+		some_rounds();
+		cluster_take(C, cluster_with("other"));
+		if (renewed)
+			cluster_renew(C);
+		PLAY({OK, 0}, {OK, 0}, {OK, 0}, {OK, 0}, {OK, 0});
+		Told.calls = 0;
+		Wanted = API_CALLS + 1;
+		run_until(told_all);
+		assert_int_equal(Told.status, 200);
+		assert_token("other");
+		assert_memory_equal(buf_data(&Server.last), "GET /new/api ", 13);
+		cluster_take(C, login_cluster(Server.port));
+	}
+}
+
+static bool one_is_open(void)
+{
+	return Server.open == 1;
+}
+
+static bool asked_for_c(void)
+{
+	return memmem(buf_data(&Server.log), buf_len(&Server.log), "/c|", 3);
+}
+
+/* What was asked already is answered on the connection that it was asked on. */
+static void no_connection_serves_two_credentials(void **state)
+{
+	(void)state;
+	PLAY({OK, 0}, {OK, 0}, {NULL, 0});
+	get("/a");
+	cluster_take(C, cluster_with("other"));
+	get("/b");
+	assert_token("other");
+	assert_int_equal(Told.status, 200);
+	api_get(C, "/c", on_answer, NULL);
+	run_until(asked_for_c);
+	cluster_take(C, cluster_with("third"));
+	say(2, OK, 0);
+	wait_answer();
+	assert_int_equal(Told.status, 200);
+	PLAY({OK, 0});
+	get("/d");
+	assert_token("third");
+	assert_asked("1 /a|2 /new/b|2 /new/c|3 /new/d|");
+	run_until(one_is_open);
+}
+
 /* ---- turns ---- */
 
 static void turns_are_apart_and_none_is_owed_after_a_quiet_time(void **state)
@@ -809,6 +1070,25 @@ static void refuses_certificates_in_the_clusters_name(void **state)
 	assert_null(k.host);
 }
 
+static int set_up(void **state)
+{
+	(void)state;
+	login_make();
+	child_init();
+	loop_init();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	child_end_all();
+	loop_end();
+	return login_remove();
+}
+
+#define WITH_LOGIN(test) cmocka_unit_test_setup_teardown(test, start_login, stop)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -837,11 +1117,21 @@ int main(void)
 		BETWEEN(a_watch_may_be_cancelled_at_any_time),
 		BETWEEN(a_watch_outlives_its_owners_use_of_the_cluster),
 		BETWEEN(a_watch_that_cannot_ask_is_told_so_from_the_loop),
+		WITH_LOGIN(the_wait_for_a_plugin_is_not_the_calls),
+		WITH_LOGIN(has_its_own_limit_behind_that),
+		WITH_LOGIN(a_watch_waits_for_a_plugin),
+		WITH_LOGIN(tells_why_there_is_no_credential),
+		WITH_LOGIN(gives_up_the_wait_for_a_plugin),
+		WITH_LOGIN(asks_again_where_a_credential_is_refused),
+		WITH_LOGIN(asks_again_but_once),
+		WITH_LOGIN(may_be_renewed_while_calls_wait_for_a_plugin),
+		WITH_LOGIN(keeps_no_connection_while_its_call_waits_for_a_plugin),
+		WITH_LOGIN(what_waits_for_a_plugin_goes_on_with_what_is_taken),
+		BETWEEN(no_connection_serves_two_credentials),
 		BETWEEN(turns_are_apart_and_none_is_owed_after_a_quiet_time),
 		BETWEEN(makes_no_connection_without_a_credential_or_a_path),
 		BETWEEN(names_the_host_as_the_url_does),
 		BETWEEN(refuses_certificates_in_the_clusters_name),
 	};
-	loop_init();
-	return cmocka_run_group_tests_name("api", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("api", tests, set_up, tear_down);
 }
