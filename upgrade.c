@@ -123,10 +123,16 @@ static void make_key(struct upgrade *u)
 		u->key[0] = '\0';
 }
 
+/* Not where another credential has come meanwhile: this server may be none of those who
+ * may see it. */
 static void send_request(struct upgrade *u)
 {
 	const struct ask *ask = &Ask[u->transport];
 	struct buf out = {0};
+	if (u->number != credential_number(cluster_credential(u->cluster))) {
+		start_again(u);
+		return;
+	}
 	make_key(u);
 	if (cluster_put_request(u->cluster, &out, ask->method, u->path, &u->err)) {
 		buf_print(&out, "Connection: Upgrade\r\nUpgrade: %s\r\n%s%s\r\n%s: %s\r\n\r\n",
