@@ -1,5 +1,8 @@
 /* upgrade.c with all below it, against a server that answers as it is told to. */
 #include "test_tunnel.h"
+#include "child.h"
+#include "credential.h"
+#include "test_plugin.h"
 
 static struct cluster *Cluster;
 
@@ -82,6 +85,18 @@ static int begin_auto(void **state)
 static int begin(void **state)
 {
 	begin_auto(state);
+	cluster_ask_transport(Cluster, TRANSPORT_WEBSOCKET);
+	return 0;
+}
+
+/* The same, by a user whose token is a plugin's. */
+static int begin_login(void **state)
+{
+	(void)state;
+	login_begin();
+	login_answer("\"token\":\"one\"", 0);
+	far_start();
+	Cluster = login_cluster(Far.port);
 	cluster_ask_transport(Cluster, TRANSPORT_WEBSOCKET);
 	return 0;
 }
@@ -526,9 +541,176 @@ static void forgets_what_does_not_work_any_more(void **state)
 	assert_int_equal(cluster_transport(Cluster), TRANSPORT_AUTO);
 }
 
+/* ---- credentials ---- */
+
+static void assert_token(const char *token)
+{
+	char want[64];
+	int n = snprintf(want, sizeof want, "\r\nAuthorization: Bearer %s\r\n", token);
+	assert_non_null(memmem(buf_data(&Far.request), buf_len(&Far.request), want, (size_t)n));
+}
+
+static void the_wait_for_a_plugin_is_not_the_requests(void **state)
+{
+	(void)state;
+	login_hold();
+	ask();
+	loop_skip(API_CONNECT_MS + UPGRADE_LIMIT_MS);
+	assert_int_equal(Told.calls, 0);
+	assert_int_equal(Far.accepted, 0);
+	login_go();
+	run_until(is_told);
+	assert_non_null(Told.conn);
+	assert_token("one");
+	assert_int_equal(login_runs(), 1);
+}
+
+static void tells_why_there_is_no_credential(void **state)
+{
+	char want[128];
+	(void)state;
+	login_script("echo no login >&2; exit 1");
+	ask();
+	assert_int_equal(Told.calls, 0);
+	run_until(is_told);
+	snprintf(want, sizeof want, "cluster 'prod': plugin %s: no login", LoginProgram);
+	assert_null(Told.conn);
+	assert_string_equal(Told.err.text, want);
+	assert_int_equal(Told.err.kind, ERR_UNAUTHORIZED);
+	assert_int_equal(Far.accepted, 0);
+	Far.eof = true; /* for end() */
+}
+
+static void can_be_cancelled_while_it_waits_for_a_plugin(void **state)
+{
+	(void)state;
+	login_hold();
+	struct upgrade *given_up = ask();
+	assert_true(loop_until_quiet());
+	ask();
+	upgrade_cancel(given_up);
+	login_go();
+	run_until(is_told);
+	assert_int_equal(Told.calls, 1);
+	assert_int_equal(Far.accepted, 1);
+}
+
+#define UNAUTHORIZED                                                                               \
+	"HTTP/1.1 401 Unauthorized\r\nContent-Length: 42\r\n\r\n" STATUS("Unauthorized")
+
+/* The plugin has given a credential that is not young any more. */
+static void log_in(void)
+{
+	ask();
+	run_until(is_told);
+	assert_non_null(Told.conn);
+	conn_close(Told.conn);
+	run_until(is_left);
+	Told.conn = NULL;
+	Told.calls = 0;
+	loop_skip(CREDENTIAL_YOUNG_MS);
+}
+
+static void wait_for_run(unsigned number)
+{
+	struct timer poll = {.on = stop_by_timer};
+	for (int i = 0; i < PATIENCE_MS / QUIET_MS && login_runs() < number; i++) {
+		timer_after(&poll, QUIET_MS);
+		while (timer_is_set(&poll))
+			loop_run();
+	}
+	assert_int_equal(login_runs(), number);
+}
+
+static void asks_again_where_a_credential_is_refused(void **state)
+{
+	(void)state;
+	log_in();
+	login_answer("\"token\":\"two\"", 0);
+	login_hold();
+	Far.answer[TRANSPORT_WEBSOCKET] = UNAUTHORIZED;
+	ask();
+	wait_for_run(2);
+	Far.answer[TRANSPORT_WEBSOCKET] = ACCEPTED;
+	login_go();
+	run_until(is_told);
+	assert_string_equal(Told.err.text, "");
+	assert_non_null(Told.conn);
+	assert_token("two");
+	assert_int_equal(Far.accepted, 3);
+}
+
+static void asks_again_but_once(void **state)
+{
+	(void)state;
+	log_in();
+	Far.answer[TRANSPORT_WEBSOCKET] = UNAUTHORIZED;
+	for (unsigned accepted = 3; accepted < 5; accepted++) { /* then it is young */
+		Told.calls = 0;
+		Told.err = (struct err){0};
+		ask();
+		run_until(is_told);
+		assert_string_equal(
+			Told.err.text, "server refuses the user's credentials: Unauthorized");
+		assert_int_equal(Told.err.kind, ERR_UNAUTHORIZED);
+		assert_int_equal(Told.calls, 1);
+		assert_int_equal(Far.accepted, accepted);
+	}
+	assert_int_equal(login_runs(), 2);
+}
+
+static struct cluster *cluster_with(const char *token)
+{
+	struct kubeconfig k = {.host = mem_dup("127.0.0.1"), .port = Far.port};
+	k.prefix = mem_dup("/new");
+	secret_set(&k.token, token, strlen(token));
+	return cluster_new("prod", &k, NULL);
+}
+
+static void what_waits_for_a_plugin_goes_on_with_what_is_taken(void **state)
+{
+	(void)state;
+	login_hold();
+	ask();
+	assert_true(loop_until_quiet());
+	cluster_take(Cluster, cluster_with("other"));
+	run_until(is_told);
+	assert_non_null(Told.conn);
+	assert_token("other");
+	assert_int_equal(Far.accepted, 1);
+}
+
+/* The server that it is connected to may be none of those who may see the token. */
+static void sends_no_credential_where_it_was_not_connected_for_it(void **state)
+{
+	(void)state;
+	int other = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof a;
+	assert_int_equal(bind(other, (struct sockaddr *)&a, n), 0);
+	assert_int_equal(listen(other, 1), 0);
+	assert_int_equal(getsockname(other, (struct sockaddr *)&a, &n), 0);
+	struct kubeconfig k = {.host = mem_dup("127.0.0.1"), .port = ntohs(a.sin_port)};
+	k.prefix = mem_dup("");
+	cluster_take(Cluster, cluster_new("prod", &k, NULL));
+	ask();
+	cluster_take(Cluster, cluster_with("other"));
+	run_until(is_told);
+	assert_non_null(Told.conn);
+	assert_token("other");
+	int fd = accept4(other, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	char byte;
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	close(fd);
+	close(other);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
+	login_make();
+	child_init();
 	loop_init();
 	return 0;
 }
@@ -536,12 +718,14 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
+	child_end_all();
 	loop_end();
-	return 0;
+	return login_remove();
 }
 
-#define TEST(f)      cmocka_unit_test_setup_teardown(f, begin, end)
-#define TEST_AUTO(f) cmocka_unit_test_setup_teardown(f, begin_auto, end)
+#define TEST(f)       cmocka_unit_test_setup_teardown(f, begin, end)
+#define TEST_AUTO(f)  cmocka_unit_test_setup_teardown(f, begin_auto, end)
+#define TEST_LOGIN(f) cmocka_unit_test_setup_teardown(f, begin_login, end)
 
 int main(void)
 {
@@ -565,6 +749,13 @@ int main(void)
 		TEST_AUTO(leaves_v4_for_the_next_time),
 		TEST_AUTO(learns_nothing_from_a_server_that_is_down),
 		TEST_AUTO(forgets_what_does_not_work_any_more),
+		TEST_LOGIN(the_wait_for_a_plugin_is_not_the_requests),
+		TEST_LOGIN(tells_why_there_is_no_credential),
+		TEST_LOGIN(can_be_cancelled_while_it_waits_for_a_plugin),
+		TEST_LOGIN(asks_again_where_a_credential_is_refused),
+		TEST_LOGIN(asks_again_but_once),
+		TEST_LOGIN(what_waits_for_a_plugin_goes_on_with_what_is_taken),
+		TEST(sends_no_credential_where_it_was_not_connected_for_it),
 	};
 	return cmocka_run_group_tests_name("upgrade", tests, set_up, tear_down);
 }
