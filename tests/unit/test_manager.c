@@ -284,18 +284,193 @@ static void a_removed_one_is_told_and_closed(void **state)
 	assert_true(listens(Port[1]));
 }
 
+/* ---- kubeconfigs that change ---- */
+
+/* How often that was logged. */
+static unsigned logged(const char *words)
+{
+	enum log_level level;
+	unsigned n = 0;
+	for (size_t i = 0; log_recent(i, &level); i++)
+		n += strstr(log_recent(i, &level), words) != NULL;
+	return n;
+}
+
+static const char Again[] = "kubeconfig read again cluster=a";
+static const char Not_used[] = "the changed kubeconfig is not used cluster=a";
+
+/* One that is asked, and never answers. */
+static int server(uint16_t *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+static bool is_asked(int fd)
+{
+	int got = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	if (got >= 0)
+		close(got);
+	return got >= 0;
+}
+
+static void round_by_time(void)
+{
+	struct timer poll = {.on = stop_by_timer};
+	timer_after(&poll, QUIET_MS);
+	while (timer_is_set(&poll))
+		loop_run();
+}
+
+static void wait_till_asked(int fd)
+{
+	bool asked = false;
+	for (int i = 0; i < PATIENCE_MS / QUIET_MS && !(asked = is_asked(fd)); i++)
+		round_by_time();
+	assert_true(asked);
+}
+
+static void wait_till_logged(const char *words, unsigned times)
+{
+	for (int i = 0; i < PATIENCE_MS / QUIET_MS && logged(words) < times; i++)
+		round_by_time();
+	assert_int_equal(logged(words), times);
+}
+
+/* Two contexts at servers of their own. */
+static void put_contexts(const char *name, const char *current, uint16_t x, uint16_t y)
+{
+	char text[TEXT];
+	snprintf(text, sizeof text,
+		"clusters: [{name: c, cluster: {server: 'https://127.0.0.1:%u'}}, "
+		"{name: d, cluster: {server: 'https://127.0.0.1:%u'}}]\n"
+		"users: [{name: u, user: {token: t}}]\n"
+		"contexts: [{name: x, context: {cluster: c, user: u}}, "
+		"{name: y, context: {cluster: d, user: u}}]\n"
+		"current-context: %s\n",
+		x, y, current);
+	put(name, text);
+}
+
+/* Its first tries have failed, and the next is not before an hour. */
+static struct forward *start_and_fail(void)
+{
+	char text[TEXT] = "[porter]\nreconnect_delay = 1h\n";
+	forward_text(text + strlen(text), "x", "a", 0, 80);
+	assert_int_equal(apply(text), EXIT_OK);
+	manager_start(M);
+	loop_until_quiet();
+	return manager_forward(M, 0);
+}
+
 static void another_kubeconfig_is_taken_over(void **state)
 {
 	(void)state;
+	unsigned before = logged(Again);
 	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
 	manager_start(M);
-	struct forward *y = manager_forward(M, 1);
+	struct forward *x = manager_forward(M, 0), *y = manager_forward(M, 1);
 	put_kubeconfig("one", "third");
 	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
-	expect_change(1, 0, 1, 0);
+	expect_change(2, 0, 0, 0);
+	assert_ptr_equal(manager_forward(M, 0), x);
 	assert_ptr_equal(manager_forward(M, 1), y);
+	assert_int_equal(logged(Again), before + 1);
 	round_once();
 	assert_true(listens(Port[0]));
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	assert_int_equal(logged(Again), before + 1); /* it is what it was taken for */
+}
+
+static void a_reload_leads_to_another_server(void **state)
+{
+	uint16_t port;
+	int fd = server(&port);
+	(void)state;
+	struct forward *x = start_and_fail();
+	put_contexts("one", "x", port, 1);
+	assert_int_equal(apply_rows("x a 0 80"), EXIT_OK);
+	expect_change(1, 0, 0, 0);
+	assert_ptr_equal(manager_forward(M, 0), x);
+	wait_till_asked(fd);
+	close(fd);
+}
+
+/* Each time anew, whoever has written it. */
+static void a_changed_file_is_used_without_a_reload(void **state)
+{
+	uint16_t port[2];
+	int fd[2] = {server(&port[0]), server(&port[1])};
+	(void)state;
+	struct forward *x = start_and_fail();
+	for (int i = 0; i < 2; i++) {
+		put_contexts("new", "x", port[i], 1);
+		assert_int_equal(rename("new", "one"), 0);
+		wait_till_asked(fd[i]);
+		assert_ptr_equal(manager_forward(M, 0), x);
+		close(fd[i]);
+	}
+	assert_int_equal(manager_count(M), 1);
+	assert_int_equal(Removed, 0);
+}
+
+static void a_broken_file_leaves_what_was(void **state)
+{
+	uint16_t port;
+	int fd = server(&port);
+	(void)state;
+	unsigned again = logged(Again), not_used = logged(Not_used);
+	struct forward *x = start_and_fail();
+	put("one", "clusters: [");
+	wait_till_logged(Not_used, not_used + 1);
+	assert_ptr_equal(manager_forward(M, 0), x);
+	assert_true(listens(Port[0]));
+	assert_int_equal(logged(Again), again);
+	put_contexts("one", "x", port, 1);
+	wait_till_asked(fd);
+	assert_int_equal(logged(Again), again + 1);
+	close(fd);
+}
+
+/* By `kubectl config use-context`, nobody is moved; by a reload. */
+static void a_context_is_found_once(void **state)
+{
+	uint16_t port[2];
+	int fd[2] = {server(&port[0]), server(&port[1])};
+	(void)state;
+	put_contexts("one", "x", 1, 1);
+	start_and_fail();
+	put_contexts("one", "y", port[0], port[1]);
+	wait_till_asked(fd[0]);
+	loop_until_quiet();
+	assert_false(is_asked(fd[1]));
+	assert_int_equal(apply_rows("x a 0 80"), EXIT_OK);
+	wait_till_asked(fd[1]);
+	expect_change(1, 0, 0, 0);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void what_fails_takes_no_kubeconfig_over(void **state)
+{
+	(void)state;
+	unsigned before = logged(Again);
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	put_kubeconfig("one", "third");
+	put("two", "clusters: [");
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_CONFIG);
+	assert_int_equal(logged(Again), before);
+	put_kubeconfig("two", "second");
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	assert_int_equal(logged(Again), before + 1);
+	expect_change(2, 0, 0, 0);
 }
 
 static unsigned warnings(void)
@@ -383,6 +558,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ports_may_be_exchanged, begin, end),
 		cmocka_unit_test_setup_teardown(a_removed_one_is_told_and_closed, begin, end),
 		cmocka_unit_test_setup_teardown(another_kubeconfig_is_taken_over, begin, end),
+		cmocka_unit_test_setup_teardown(a_reload_leads_to_another_server, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_changed_file_is_used_without_a_reload, begin, end),
+		cmocka_unit_test_setup_teardown(a_broken_file_leaves_what_was, begin, end),
+		cmocka_unit_test_setup_teardown(a_context_is_found_once, begin, end),
+		cmocka_unit_test_setup_teardown(what_fails_takes_no_kubeconfig_over, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_kubeconfig_that_others_can_read_is_told_once, begin, end),
 		cmocka_unit_test_setup_teardown(what_fails_changes_nothing, begin, end),
