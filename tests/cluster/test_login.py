@@ -19,6 +19,7 @@ from test_check import check
 TIME_S = float(os.environ.get("PORTER_LOGIN_S", 25))  # for credentials to end and be renewed
 LIFE_S = 5  # of a token, as its plugin says; see rig.issuer.EARLY
 FORWARDS = 10  # of each of two clusters
+TUNNELS = 64  # so many that there is always need of another
 # Longer than any test: what happens before, a change has brought about.
 NEVER = {"check_interval": "10m", "reconnect_delay": "10m", "hold": "2m"}
 
@@ -87,7 +88,7 @@ def lasts(porter, v4, auto, seconds=TIME_S):
 
 def test_a_plugin_is_run_once_in_a_credential_s_life(new_porter, cluster, pods, tmp_path):
     """However many forwards want one, and none of them notices."""
-    porter, began = new_porter(), time.monotonic()
+    porter, began = new_porter(tunnels=TUNNELS), time.monotonic()
     plugins = {name: Plugin.minting(tmp_path / name, cluster, "developer", LIFE_S + 2) for name in ("v4", "auto")}
     ports = {name: forwards(porter, name, cluster.kubeconfig("me", plugin.path.parent, plugin.login()), pods,
                             transport=name) for name, plugin in plugins.items()}
@@ -100,7 +101,7 @@ def test_a_plugin_is_run_once_in_a_credential_s_life(new_porter, cluster, pods, 
 
 
 def test_a_token_file_is_read_again(new_porter, cluster, pods, tmp_path):
-    porter, file = new_porter(), tmp_path / "token"
+    porter, file = new_porter(tunnels=TUNNELS), tmp_path / "token"
     with Rewritten(file, cluster, LIFE_S + 2):
         kubeconfig = cluster.kubeconfig("me", tmp_path, {"tokenFile": "token", "token": "stranger-token"})
         ports = {name: forwards(porter, name, kubeconfig, pods, transport=name) for name in ("v4", "auto")}

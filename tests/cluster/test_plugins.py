@@ -190,7 +190,7 @@ def test_secrets_are_nowhere_but_where_they_are_needed(planted, tmp_path):
     planted.wait_echo(planted.echo)
     planted.until(lambda: all(said(planted, name) for name in ("bad", "token", "file", "password")), "refused")
     planted.until(lambda: (tmp_path / "probe-saw.env").exists(), "probed")
-    assert planted.logged(" DEBUG: ")
+    planted.until(lambda: planted.logged(" DEBUG: "), "connections are told of")
     planted.stop()
     shown = "".join(planted.lines) + "\n".join(planted.log())
     assert planted.hidden.within(shown) == []
