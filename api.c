@@ -148,10 +148,12 @@ void cluster_take(struct cluster *c, struct cluster *fresh)
 	c->own = fresh->own;
 	c->anchors = fresh->anchors;
 	c->credential = fresh->credential;
+	c->proxy = fresh->proxy;
 	fresh->k = old.k;
 	fresh->own = old.own;
 	fresh->anchors = old.anchors;
 	fresh->credential = old.credential;
+	fresh->proxy = old.proxy;
 	credential_hand_over(old.credential, c->credential);
 	cluster_drop(fresh);
 }

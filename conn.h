@@ -28,7 +28,7 @@ struct conn_spec {
 	const char *host; /* DNS name or IP literal, without brackets; copied */
 	uint16_t port;
 	const struct tls_options *tls; /* NULL: plain TCP; copied, see tls_new() */
-	const struct proxy *proxy;     /* NULL: straight; outlives the connection */
+	const struct proxy *proxy;     /* NULL: straight; copied */
 	int64_t limit_ms;              /* for all of resolving, connecting and handshake */
 };
 

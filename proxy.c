@@ -31,6 +31,28 @@ void proxy_free(struct proxy *p)
 	*p = (struct proxy){0};
 }
 
+static char *text_copy(const char *text)
+{
+	return text ? mem_dup(text) : NULL;
+}
+
+struct proxy proxy_copy(const struct proxy *p)
+{
+	struct proxy copy = {.kind = p->kind,
+		.name = text_copy(p->name),
+		.host = text_copy(p->host),
+		.port = p->port,
+		.user = text_copy(p->user)};
+	size_t n = 0;
+	secret_set(&copy.password, p->password.p, p->password.n);
+	while (p->argv && p->argv[n])
+		n++;
+	copy.argv = p->argv ? mem_new((n + 1) * sizeof *copy.argv) : NULL;
+	for (size_t i = 0; i < n; i++)
+		copy.argv[i] = mem_dup(p->argv[i]);
+	return copy;
+}
+
 static char *text_of(struct buf *b)
 {
 	char *text = mem_dup_n(buf_data(b), buf_len(b));

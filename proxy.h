@@ -29,7 +29,8 @@ struct proxy {
 	char **argv; /* of a program; ends with NULL */
 };
 
-void proxy_free(struct proxy *p); /* back to {0} */
+struct proxy proxy_copy(const struct proxy *p); /* to be freed, too */
+void proxy_free(struct proxy *p);               /* back to {0} */
 
 /* The server that is to be reached. */
 struct proxy_server {

@@ -25,7 +25,7 @@ enum { CHUNK = 4096, STDERR_KEPT = 4096 };
 struct route {
 	char *host;
 	uint16_t port;
-	const struct proxy *proxy; /* NULL: straight */
+	struct proxy proxy;
 	void (*on)(void *owner, int fd, const struct err *e);
 	void *owner;
 	struct dial *dial;   /* until it is connected */
@@ -42,11 +42,6 @@ struct route {
 	struct task begin;
 };
 
-static enum proxy_kind kind_of(const struct route *r)
-{
-	return r->proxy ? r->proxy->kind : PROXY_NONE;
-}
-
 /* ---- the end ---- */
 
 static void free_route(void *p)
@@ -54,6 +49,7 @@ static void free_route(void *p)
 	struct route *r = p;
 	buf_free_wiped(&r->out);
 	buf_free(&r->in);
+	proxy_free(&r->proxy);
 	free(r->host);
 	free(r);
 }
@@ -75,8 +71,8 @@ void route_close(struct route *r)
 /* The first cause, in the proxy's name. */
 static void blame(struct route *r, const struct err *cause)
 {
-	if (cause->kind && kind_of(r))
-		err_set(&r->err, cause->kind, cause->code, "%s: %s", r->proxy->name, cause->text);
+	if (cause->kind && r->proxy.kind)
+		err_set(&r->err, cause->kind, cause->code, "%s: %s", r->proxy.name, cause->text);
 	else if (cause->kind)
 		r->err = *cause;
 }
@@ -110,14 +106,14 @@ static bool begin_connect(struct route *r, struct err *e)
 {
 	(void)e;
 	r->connect_spec =
-		(struct connect_spec){r->host, r->port, r->proxy->user, &r->proxy->password};
+		(struct connect_spec){r->host, r->port, r->proxy.user, &r->proxy.password};
 	connect_put(&r->out, &r->connect_spec);
 	return true;
 }
 
 static bool begin_socks(struct route *r, struct err *e)
 {
-	r->socks_spec = (struct socks_spec){r->host, r->port, r->proxy->user, &r->proxy->password};
+	r->socks_spec = (struct socks_spec){r->host, r->port, r->proxy.user, &r->proxy.password};
 	return socks_begin(&r->socks, &r->socks_spec, &r->out, e);
 }
 
@@ -133,7 +129,7 @@ static const struct handshake {
 
 static bool is_done(const struct route *r)
 {
-	return kind_of(r) != PROXY_SOCKS5 || r->socks.awaits == SOCKS_DONE;
+	return r->proxy.kind != PROXY_SOCKS5 || r->socks.awaits == SOCKS_DONE;
 }
 
 static void lose(struct route *r, int error)
@@ -183,7 +179,7 @@ static void on_proxy(struct io *io, uint32_t events)
 		return;
 	}
 	buf_push(&r->in, (size_t)n);
-	ptrdiff_t used = Handshakes[kind_of(r)].read(r, &e);
+	ptrdiff_t used = Handshakes[r->proxy.kind].read(r, &e);
 	if (used < 0) {
 		fail(r, &e);
 		return;
@@ -203,7 +199,7 @@ static void begin_handshake(struct route *r, int fd)
 {
 	struct err e = {0};
 	io_open(&r->io, fd, on_proxy);
-	if (Handshakes[kind_of(r)].begin(r, &e))
+	if (Handshakes[r->proxy.kind].begin(r, &e))
 		send_rest(r);
 	else
 		fail(r, &e);
@@ -217,7 +213,7 @@ static void on_dialled(void *owner, int fd, const struct err *e)
 	r->dial = NULL;
 	if (fd < 0)
 		fail(r, e);
-	else if (kind_of(r))
+	else if (r->proxy.kind)
 		begin_handshake(r, fd);
 	else
 		succeed(r, fd);
@@ -242,9 +238,9 @@ static bool start_relay(struct route *r, const struct route_spec *spec)
 		tls = *spec->tls;
 	else if (!(tls.anchors = tls_anchors_system(&r->err)))
 		return false;
-	tls.host = r->proxy->host;
-	r->relay = relay_start(&(struct conn_spec){.host = r->proxy->host,
-				       .port = r->proxy->port,
+	tls.host = r->proxy.host;
+	r->relay = relay_start(&(struct conn_spec){.host = r->proxy.host,
+				       .port = r->proxy.port,
 				       .tls = &tls,
 				       .limit_ms = spec->limit_ms},
 		on_relay, r);
@@ -253,8 +249,8 @@ static bool start_relay(struct route *r, const struct route_spec *spec)
 
 static void start_dial(struct route *r)
 {
-	const char *host = kind_of(r) ? r->proxy->host : r->host;
-	r->dial = dial_start(host, kind_of(r) ? r->proxy->port : r->port, on_dialled, r);
+	const char *host = r->proxy.kind ? r->proxy.host : r->host;
+	r->dial = dial_start(host, r->proxy.kind ? r->proxy.port : r->port, on_dialled, r);
 }
 
 /* ---- programs ---- */
@@ -280,7 +276,7 @@ static struct span last_words(const struct route *r, const struct buf *said)
 	struct span line = text_last_line(text, buf_len(said));
 	if (span_is(line, NoWords))
 		line = text_last_line(text, (size_t)(line.p - text));
-	return without_name(line, r->proxy->name);
+	return without_name(line, r->proxy.name);
 }
 
 /* OpenSSH ends with 255 whatever the cause; these need a person. */
@@ -298,7 +294,7 @@ static void explain(const struct route *r, const struct child_end *end, struct e
 {
 	struct span words = last_words(r, &end->err);
 	if (end->how == CHILD_NOT_STARTED)
-		err_set(e, ERR_LOCAL, end->value, "cannot run '%s': %s", r->proxy->argv[0],
+		err_set(e, ERR_LOCAL, end->value, "cannot run '%s': %s", r->proxy.argv[0],
 			strerror(end->value));
 	else if (words.n && (end->how != CHILD_EXITED || end->value))
 		err_set(e, needs_person(words) ? ERR_LOCAL : ERR_NETWORK, 0, "%.*s", (int)words.n,
@@ -337,7 +333,7 @@ static void start_program(struct task *task)
 		fail(r, &e);
 		return;
 	}
-	r->child = child_start(&(struct child_spec){.argv = (const char *const *)r->proxy->argv,
+	r->child = child_start(&(struct child_spec){.argv = (const char *const *)r->proxy.argv,
 				       .socket = fd[1],
 				       .output_max = STDERR_KEPT},
 		on_child, r);
@@ -360,15 +356,15 @@ struct route *route_start(const struct route_spec *spec,
 	struct route *r = mem_new(sizeof *r);
 	*r = (struct route){.host = mem_dup(spec->host),
 		.port = spec->port,
-		.proxy = spec->proxy,
+		.proxy = spec->proxy ? proxy_copy(spec->proxy) : (struct proxy){0},
 		.on = on,
 		.owner = owner,
 		.last.on = on_last,
 		.io.fd = -1,
 		.begin.on = start_program};
-	if (kind_of(r) == PROXY_PROGRAM) {
+	if (r->proxy.kind == PROXY_PROGRAM) {
 		task_post(&r->begin);
-	} else if (kind_of(r) != PROXY_HTTPS) {
+	} else if (r->proxy.kind != PROXY_HTTPS) {
 		start_dial(r);
 	} else if (!start_relay(r, spec)) {
 		r->begin.on = on_refused;
@@ -390,8 +386,8 @@ void route_finish(struct route *r)
 
 void route_describe(const struct route *r, char *text, int size)
 {
-	if (kind_of(r))
-		snprintf(text, (size_t)size, "%s", r->proxy->name);
+	if (r->proxy.kind)
+		snprintf(text, (size_t)size, "%s", r->proxy.name);
 	else
 		dial_describe(r->dial, text, size);
 }

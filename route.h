@@ -19,7 +19,7 @@ enum {
 
 struct route;
 
-/* `host` is copied, all else outlives the route. */
+/* Need not outlive the call. */
 struct route_spec {
 	const char *host; /* DNS name or IP literal, without brackets */
 	uint16_t port;
