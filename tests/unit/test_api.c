@@ -789,21 +789,46 @@ static void the_wait_for_a_plugin_is_not_the_calls(void **state)
 	assert_int_equal(login_runs(), 1);
 }
 
-static bool asked_twice(void)
-{
-	return buf_len(&Server.log) == strlen("1 /api|1 /api|");
-}
-
 static void has_its_own_limit_behind_that(void **state)
 {
 	(void)state;
-	PLAY({OK, 0}, {NULL, 0});
-	get("/api");
+	PLAY({NULL, 0});
 	api_get(C, "/api", on_answer, NULL);
-	run_until(asked_twice);
+	run_until(asked_all);
 	skip_ms(API_LIMIT_MS);
 	assert_string_equal(Told.err.text, "cluster 'prod': no answer in 30 s");
-	assert_int_equal(Told.calls, 2);
+	assert_int_equal(Told.calls, 1);
+}
+
+/* All calls are refused, and one has not had its turn. */
+static void waits_behind_those_who_are_refused(void **state)
+{
+	static const struct play No[API_CALLS] = {
+		{UNAUTHORIZED, 0}, {UNAUTHORIZED, 0}, {UNAUTHORIZED, 0}, {UNAUTHORIZED, 0}};
+	static const struct play Late[API_CALLS + 1] = {{OK, 0}, {OK, 0}, {OK, 0}, {OK, 0}};
+	(void)state;
+	PLAY({OK, 0});
+	get("/api");
+	skip_ms(CREDENTIAL_YOUNG_MS);
+	login_hold();
+	play(No, API_CALLS);
+	for (unsigned i = 0; i < API_CALLS + 1; i++)
+		api_get(C, "/api", on_answer, NULL);
+	run_until(asked_all);
+	run_until(all_closed);
+	some_rounds();
+	skip_ms(API_LIMIT_MS);
+	assert_int_equal(Told.calls, 1);
+	play(Late, API_CALLS + 1);
+	login_go();
+	run_until(asked_all);
+	Wanted = 1 + API_CALLS;
+	run_until(told_all);
+	assert_int_equal(Told.status, 200);
+	skip_ms(API_LIMIT_MS);
+	assert_int_equal(Told.calls, 2 + API_CALLS);
+	assert_string_equal(Told.err.text, "cluster 'prod': no answer in 30 s");
+	assert_int_equal(login_runs(), 2);
 }
 
 static void a_watch_waits_for_a_plugin(void **state)
@@ -887,6 +912,23 @@ static void asks_again_but_once(void **state)
 	assert_int_equal(login_runs(), 2);
 }
 
+/* However late the second refusal comes. */
+static void asks_again_but_once_where_the_server_is_slow(void **state)
+{
+	(void)state;
+	PLAY({OK, 0}, {UNAUTHORIZED, 0}, {NULL, 0});
+	get("/api/a");
+	skip_ms(CREDENTIAL_YOUNG_MS);
+	api_get(C, "/api/b", on_answer, NULL);
+	run_until(asked_all);
+	skip_ms(CREDENTIAL_YOUNG_MS);
+	say(2, UNAUTHORIZED, 0);
+	wait_answer();
+	assert_int_equal(Told.status, 401);
+	assert_asked("1 /api/a|1 /api/b|2 /api/b|");
+	assert_int_equal(login_runs(), 2);
+}
+
 /* As the machine wakes, say: once is asked for all that. */
 static void may_be_renewed_while_calls_wait_for_a_plugin(void **state)
 {
@@ -911,7 +953,7 @@ static void may_be_renewed_while_calls_wait_for_a_plugin(void **state)
 static void keeps_no_connection_while_its_call_waits_for_a_plugin(void **state)
 {
 	(void)state;
-	PLAY({OK, 0}, {UNAUTHORIZED, 0});
+	PLAY({OK, 0});
 	get("/api");
 	skip_ms(CREDENTIAL_YOUNG_MS);
 	assert_true(credential_refused(
@@ -989,6 +1031,46 @@ static void no_connection_serves_two_credentials(void **state)
 	assert_token("third");
 	assert_asked("1 /a|2 /new/b|2 /new/c|3 /new/d|");
 	run_until(one_is_open);
+}
+
+static bool asked_once(void)
+{
+	return buf_len(&Server.log);
+}
+
+static struct cluster *cluster_by_proxy(const char *host)
+{
+	struct kubeconfig k = {.host = mem_dup(host), .port = 443};
+	struct err e = {0};
+	k.prefix = mem_dup("");
+	k.proxy_url = mem_print("http://user:word@127.0.0.1:%u", Server.port);
+	struct cluster *c = cluster_new("prod", &k, NULL);
+	assert_true(cluster_find_way(c, NULL, NULL, &e));
+	return c;
+}
+
+/* The former proxy's name and password are there until it has answered. */
+static void takes_the_way_to_another_server_too(void **state)
+{
+	char want[128];
+	(void)state;
+	cluster_take(C, cluster_by_proxy("one.example"));
+	PLAY({NULL, 0}, {"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", END});
+	api_get(C, "/api", on_answer, NULL);
+	run_until(asked_once);
+	cluster_take(C, cluster_by_proxy("two.example"));
+	some_rounds();
+	say(1, "HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", END);
+	wait_answer();
+	snprintf(want, sizeof want, "cluster 'prod': proxy 127.0.0.1:%u: ", Server.port);
+	assert_memory_equal(Told.err.text, want, strlen(want));
+	get("/api");
+	assert_memory_equal(Told.err.text, want, strlen(want));
+	assert_asked("1 one.example:443|2 two.example:443|");
+	cluster_take(C, cluster_here());
+	PLAY({OK, 0});
+	get("/api");
+	assert_int_equal(Told.status, 200);
 }
 
 /* ---- turns ---- */
@@ -1119,15 +1201,18 @@ int main(void)
 		BETWEEN(a_watch_that_cannot_ask_is_told_so_from_the_loop),
 		WITH_LOGIN(the_wait_for_a_plugin_is_not_the_calls),
 		WITH_LOGIN(has_its_own_limit_behind_that),
+		WITH_LOGIN(waits_behind_those_who_are_refused),
 		WITH_LOGIN(a_watch_waits_for_a_plugin),
 		WITH_LOGIN(tells_why_there_is_no_credential),
 		WITH_LOGIN(gives_up_the_wait_for_a_plugin),
 		WITH_LOGIN(asks_again_where_a_credential_is_refused),
 		WITH_LOGIN(asks_again_but_once),
+		WITH_LOGIN(asks_again_but_once_where_the_server_is_slow),
 		WITH_LOGIN(may_be_renewed_while_calls_wait_for_a_plugin),
 		WITH_LOGIN(keeps_no_connection_while_its_call_waits_for_a_plugin),
 		WITH_LOGIN(what_waits_for_a_plugin_goes_on_with_what_is_taken),
 		BETWEEN(no_connection_serves_two_credentials),
+		BETWEEN(takes_the_way_to_another_server_too),
 		BETWEEN(turns_are_apart_and_none_is_owed_after_a_quiet_time),
 		BETWEEN(makes_no_connection_without_a_credential_or_a_path),
 		BETWEEN(names_the_host_as_the_url_does),

@@ -631,6 +631,8 @@ static void asks_again_where_a_credential_is_refused(void **state)
 	Far.answer[TRANSPORT_WEBSOCKET] = UNAUTHORIZED;
 	ask();
 	wait_for_run(2);
+	loop_skip(API_CONNECT_MS + UPGRADE_LIMIT_MS);
+	assert_int_equal(Told.calls, 0);
 	Far.answer[TRANSPORT_WEBSOCKET] = ACCEPTED;
 	login_go();
 	run_until(is_told);
@@ -656,6 +658,34 @@ static void asks_again_but_once(void **state)
 		assert_int_equal(Told.calls, 1);
 		assert_int_equal(Far.accepted, accepted);
 	}
+	assert_int_equal(login_runs(), 2);
+}
+
+static bool is_asked_three_times(void)
+{
+	return Far.accepted == 3 && is_asked();
+}
+
+/* However late the second refusal comes. */
+static void asks_again_but_once_where_the_server_is_slow(void **state)
+{
+	(void)state;
+	log_in();
+	login_answer("\"token\":\"two\"", 0);
+	login_hold();
+	Far.answer[TRANSPORT_WEBSOCKET] = UNAUTHORIZED;
+	ask();
+	wait_for_run(2);
+	Far.answer[TRANSPORT_WEBSOCKET] = NULL;
+	buf_free(&Far.request);
+	login_go();
+	run_until(is_asked_three_times);
+	loop_skip(CREDENTIAL_YOUNG_MS);
+	buf_print(&Far.out, "%s", UNAUTHORIZED);
+	far_look();
+	run_until(is_told);
+	assert_int_equal(Told.err.kind, ERR_UNAUTHORIZED);
+	assert_int_equal(Far.accepted, 3);
 	assert_int_equal(login_runs(), 2);
 }
 
@@ -754,6 +784,7 @@ int main(void)
 		TEST_LOGIN(can_be_cancelled_while_it_waits_for_a_plugin),
 		TEST_LOGIN(asks_again_where_a_credential_is_refused),
 		TEST_LOGIN(asks_again_but_once),
+		TEST_LOGIN(asks_again_but_once_where_the_server_is_slow),
 		TEST_LOGIN(what_waits_for_a_plugin_goes_on_with_what_is_taken),
 		TEST(sends_no_credential_where_it_was_not_connected_for_it),
 	};
