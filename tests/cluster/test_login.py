@@ -114,7 +114,8 @@ def test_a_plugin_that_tells_no_end_is_run_again_when_the_server_refuses(new_por
     porter = new_porter()
     plugin = Plugin(tmp_path / "endless", "")
     minting = Plugin.minting(tmp_path / "minting", cluster, "developer", 7)
-    plugin.path.write_text(plugin.path.read_text() + f"{minting.path} | sed 's/, \"expirationTimestamp\": \"[^\"]*\"//'\n")
+    with plugin.path.open("a") as script:
+        script.write(f"{minting.path} | sed 's/, \"expirationTimestamp\": \"[^\"]*\"//'\n")
     ports = forwards(porter, "one", cluster.kubeconfig("me", tmp_path, plugin.login()), pods, 4, transport="v4")
     porter.start()
     for port in ports:

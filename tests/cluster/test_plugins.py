@@ -3,15 +3,17 @@ sees whom they do not concern."""
 import os
 import secrets
 import shlex
-from base64 import b64encode
-from contextlib import contextmanager
+import socket
+import threading
+from base64 import b64decode, b64encode
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from rig import apps
 from rig.plugin import Plugin, answer
 from rig.porter import BINARY
-from rig.waiting import LIMIT, free_port
+from rig.waiting import LIMIT
 
 GARBAGE = "garbage-of-a-plugin"
 # Name of the kind: what the plugin does, fields of its kubeconfig, words.
@@ -22,7 +24,7 @@ BAD = {
     "garbage": (f"echo {GARBAGE}", {}, "printed no ExecCredential: it is neither JSON nor YAML"),
     "no-json": (f"echo '{{{GARBAGE}'", {}, "printed no ExecCredential: "),
     "empty": (f"echo '{answer()}'", {}, "gave neither a token nor a certificate"),
-    "other-version": ("echo '%s'" % answer(token=GARBAGE).replace("/v1", "/v1beta1"), {}, "answered in another version"),
+    "other-version": (f"echo '{answer(token=GARBAGE)}' | sed s:/v1:/v1beta1:", {}, "answered in another version"),
     "no-certificate": (f"echo '{answer(clientCertificateData=GARBAGE, clientKeyData=GARBAGE)}'", {},
                        "gave a certificate that cannot be used"),
     "expired": (f"echo '{answer(token=GARBAGE, expirationTimestamp='2020-02-29T12:00:00Z')}'", {},
@@ -117,6 +119,9 @@ def test_a_plugin_that_hangs_is_ended_with_what_it_has_started(served, cluster, 
 DUMP = "cat /proc/[0-9]*/cmdline >{0}.ps 2>/dev/null; cat /proc/$$/environ >{0}.part; mv {0}.part {0}.env"
 
 
+REFUSED = ("bad", "proxy", "way", "token", "file", "password")
+
+
 class Secrets:
     """New ones, by what they are for."""
 
@@ -137,36 +142,79 @@ class Secrets:
                 if secret in text or b64encode(secret.encode()).decode()[:-4] in text]
 
 
+class Refusing:
+    """A proxy that nobody may use, until end(); it knows what it was asked."""
+
+    def __init__(self):
+        self.listener, self.asked = socket.create_server(("127.0.0.1", 0)), []
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        with suppress(OSError):  # by end()
+            while True:
+                with self.listener.accept()[0] as connection:
+                    self.refuse(connection)
+
+    def refuse(self, connection):
+        with suppress(ConnectionError):
+            self.asked.append(connection.recv(65536).decode())
+            connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+    def end(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+
+
 @pytest.fixture
-def planted(served, cluster, namespace, tmp_path):
-    """served, with clusters that have a secret of each kind."""
-    hidden = Secrets()
-    token = hidden.add("plugin-token", cluster.mint("developer", 3600))
-    key = hidden.add("key", (cluster.folder / "developer-ec.key").read_text().splitlines()[1])
+def refusing():
+    refusing = Refusing()
+    yield refusing
+    refusing.end()
+
+
+@pytest.fixture
+def hidden():
+    return Secrets()
+
+
+@pytest.fixture
+def logins(hidden, cluster, tmp_path):
+    """Users of kubeconfigs, each with a secret of its kind, and one that is to be reached by a program."""
+    hidden.add("key", (cluster.folder / "developer-ec.key").read_text().splitlines()[1])
     (tmp_path / "token-file").write_text(hidden.new("token-file"))
-    served.variable = hidden.new("variable")
-    plugin = Plugin(tmp_path / "plugin", DUMP.format(tmp_path / "plugin-saw") + f"; echo '{answer(token=token)}'")
+    token = answer(token=hidden.add("plugin-token", cluster.mint("developer", 3600)))
+    plugin = Plugin(tmp_path / "plugin", DUMP.format(tmp_path / "plugin-saw") + f"; echo '{token}'")
     bad = Plugin(tmp_path / "bad", f"echo '{answer(token=hidden.new('bad-plugin'))}'; echo 'no luck' >&2; exit 1")
-    login = plugin.login(env=[{"name": "PLANTED", "value": served.variable}])
-    logins = {"plugin": login, "bad": bad.login(), "token": {"token": hidden.new("token")},
-              "file": {"tokenFile": str(tmp_path / "token-file")},
-              "password": {"username": "me", "password": hidden.new("password")},
-              "key": {f"client-{what}-data": b64encode((cluster.folder / f"developer-ec.{end}").read_bytes()).decode()
-                      for what, end in (("certificate", "crt"), ("key", "key"))}}
-    assert key in (cluster.folder / "developer-ec.key").read_text()
+    key = {f"client-{what}-data": b64encode((cluster.folder / f"developer-ec.{end}").read_bytes()).decode()
+           for what, end in (("certificate", "crt"), ("key", "key"))}
+    return {"plugin": plugin.login(env=[{"name": "PLANTED", "value": hidden.new("variable")}]), "bad": bad.login(),
+            "token": {"token": hidden.new("token")}, "file": {"tokenFile": str(tmp_path / "token-file")},
+            "password": {"username": "me", "password": hidden.new("password")}, "key": key,
+            "proxy": {"token": hidden.new("behind-proxy")}, "way": {"token": hidden.new("behind-program")}}
+
+
+@pytest.fixture
+def planted(served, logins, hidden, refusing, cluster, namespace, tmp_path):
+    """served, with a cluster for each of them."""
+    way = executable(tmp_path / "way", f"{DUMP.format(tmp_path / 'way-saw')}; exit 1")
+    changes = {"proxy": {"proxy-url": f"http://me:{hidden.new('proxy')}@127.0.0.1:{refusing.port}"}}
+    settings = {"way": {"proxy_command": way}}
     for name, login in logins.items():
-        porter_cluster(served, cluster, namespace, name, login)
-    porter_cluster(served, cluster, namespace, "proxy", {"token": "developer-token"},
-                   **{"proxy-url": f"http://me:{hidden.new('proxy')}@127.0.0.1:{free_port()}"})
-    served.hidden = hidden
+        folder = served.folder / name
+        folder.mkdir()
+        kubeconfig = cluster.kubeconfig("me", folder, login, **changes.get(name, {}))
+        served.cluster(name, kubeconfig, **settings.get(name, {}))
+        served.forward(name, namespace.name, "app", 7007, type="pod", name=name)
     return served
 
 
-def porter_cluster(porter, cluster, namespace, name, login, **changes):
-    folder = porter.folder / name
-    folder.mkdir()
-    porter.cluster(name, cluster.kubeconfig("me", folder, login, **changes))
-    porter.forward(name, namespace.name, "app", 7007, type="pod", name=name)
+def executable(path, script):
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
 
 
 def environment(path):
@@ -178,30 +226,30 @@ def without_ours(variables):
     return {name: value for name, value in variables.items() if not name.startswith("PORTER_")}
 
 
-def test_secrets_are_nowhere_but_where_they_are_needed(planted, tmp_path):
+def test_secrets_are_nowhere_but_where_they_are_needed(planted, hidden, refusing, tmp_path):
     """Not in what is logged or shown, in no program's arguments, in no environment but the plugin's."""
-    script = tmp_path / "probe"
-    script.write_text(f"#!/bin/sh\n{DUMP.format(tmp_path / 'probe-saw')}; echo probed\n")
-    script.chmod(0o755)
-    planted.section("forward plugin")["probe"] = f"exec {script}"
+    probe = executable(tmp_path / "probe", DUMP.format(tmp_path / "probe-saw"))
+    planted.section("forward plugin")["probe"] = f"exec {probe}"
     planted.start(options=["-verbose"])
     for name in ("plugin", "key"):
         planted.wait_state(f"{name}/app", "Active")
     planted.wait_echo(planted.echo)
-    planted.until(lambda: all(said(planted, name) for name in ("bad", "token", "file", "password")), "refused")
+    planted.until(lambda: all(said(planted, name) for name in REFUSED), "refused")
+    assert hidden.within(b64decode(refusing.asked[0].split("Basic ")[1].split()[0]).decode()) == ["proxy"]
     planted.until(lambda: (tmp_path / "probe-saw.env").exists(), "probed")
     planted.until(lambda: planted.logged(" DEBUG: "), "connections are told of")
     planted.stop()
     shown = "".join(planted.lines) + "\n".join(planted.log())
-    assert planted.hidden.within(shown) == []
-    for who in ("plugin", "probe"):
-        assert planted.hidden.within((tmp_path / f"{who}-saw.ps").read_text(errors="replace")) == []
-    assert planted.hidden.within((tmp_path / "plugin-saw.env").read_text()) == ["variable"]
-    assert environment(tmp_path / "probe-saw.env") == without_ours(os.environ)
+    assert hidden.within(shown) == []
+    for who in ("plugin", "probe", "way"):
+        assert hidden.within((tmp_path / f"{who}-saw.ps").read_text(errors="replace")) == []
+    assert hidden.within((tmp_path / "plugin-saw.env").read_text()) == ["variable"]
+    for who in ("probe", "way"):
+        assert environment(tmp_path / f"{who}-saw.env") == without_ours(os.environ)
 
 
-def test_a_command_has_no_secrets_in_its_environment(planted, tmp_path):
-    for name in ("bad", "token", "file", "password", "proxy"):
+def test_a_command_has_no_secrets_in_its_environment(planted, hidden, tmp_path):
+    for name in REFUSED:
         planted.drop(f"forward {name}")
     planted.start([BINARY, "-config", planted.config, "-verbose", "-log", planted.log_file, "-wait", f"{LIMIT}s", "--",
                    "sh", "-c", DUMP.format(tmp_path / "command-saw")])
@@ -209,5 +257,5 @@ def test_a_command_has_no_secrets_in_its_environment(planted, tmp_path):
     planted.reader.join()
     assert status == 0 and planted.lines == []
     assert environment(tmp_path / "command-saw.env") == without_ours(os.environ)
-    assert planted.hidden.within((tmp_path / "command-saw.ps").read_text(errors="replace")) == []
-    assert planted.hidden.within("\n".join(planted.log())) == []
+    assert hidden.within((tmp_path / "command-saw.ps").read_text(errors="replace")) == []
+    assert hidden.within("\n".join(planted.log())) == []
