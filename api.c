@@ -140,6 +140,12 @@ bool cluster_same(const struct cluster *a, const struct cluster *b)
 	return !strcmp(a->name, b->name) && kubeconfig_same(a->k, b->k);
 }
 
+bool cluster_same_server(const struct cluster *a, const struct cluster *b)
+{
+	return a->k->tls == b->k->tls && a->k->port == b->k->port &&
+	       !strcmp(a->k->host, b->k->host) && !strcmp(a->k->prefix, b->k->prefix);
+}
+
 /* Waiting calls have not been sent, and idle connections go by the credential's number. */
 void cluster_take(struct cluster *c, struct cluster *fresh)
 {

@@ -31,8 +31,11 @@ struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *
 /* Whether both are the same cluster and user, by kubeconfigs that say the same. */
 bool cluster_same(const struct cluster *a, const struct cluster *b);
 
+/* Whether both are reached at the same address. */
+bool cluster_same_server(const struct cluster *a, const struct cluster *b);
+
 /* From now on `c` is what `fresh` is, which nobody else has used, and is dropped: another
- * user, certificate or address.  Connections that there are go on. */
+ * user, certificate or address, or another way there.  Connections that there are go on. */
 void cluster_take(struct cluster *c, struct cluster *fresh);
 
 struct cluster *cluster_share(struct cluster *c); /* one more user */

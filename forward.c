@@ -515,6 +515,29 @@ struct forward *forward_new(const struct forward_spec *spec, struct err *e)
 	return NULL;
 }
 
+static void follow(struct forward *f)
+{
+	f->target = k8s_follow(
+		f->cluster, &f->own->target, f->settings->check_interval_ms, on_target, f);
+}
+
+void forward_leave(struct forward *f)
+{
+	k8s_unfollow(f->target);
+	f->target = NULL;
+	f->tried[0] = '\0';
+	timer_stop(&f->retry);
+	pool_use(f->pool, NULL);
+}
+
+void forward_return(struct forward *f)
+{
+	struct err e = {0};
+	err_set(&e, ERR_NETWORK, 0, "the kubeconfig leads to another server");
+	follow(f);
+	trouble(f, &e, true);
+}
+
 void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner)
 {
 	const struct pool_spec pool = {.cluster = f->cluster,
@@ -527,8 +550,7 @@ void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f)
 	f->owner = owner;
 	f->pool = pool_new(&pool, &Pool_ops, f);
 	f->health = health_new(&health, on_health, f);
-	f->target = k8s_follow(
-		f->cluster, &f->own->target, f->settings->check_interval_ms, on_target, f);
+	follow(f);
 	timer_about(&f->ping, f->settings->check_interval_ms);
 	listener_serve(&f->listener, take, f);
 	set_accepting(f);

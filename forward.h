@@ -50,6 +50,12 @@ struct forward *forward_new(const struct forward_spec *spec, struct err *e);
  * it must not free the forward. */
 void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner);
 
+/* Its cluster is to become another one: nothing that is known of the target holds.  Then,
+ * when all forwards of the cluster have left (what is watched is shared), it is looked for
+ * there.  Connections that there are go on, for as long as their tunnels do. */
+void forward_leave(struct forward *f);
+void forward_return(struct forward *f);
+
 /* The settings are others than they were: from now on it goes by them. */
 void forward_adjust(struct forward *f);
 

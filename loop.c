@@ -350,6 +350,11 @@ void loop_init(void)
 	L.asleep = clock_ms(CLOCK_BOOTTIME) - L.now;
 }
 
+void loop_settle(void)
+{
+	end_batch();
+}
+
 void loop_end(void)
 {
 	end_batch();

@@ -88,9 +88,10 @@ void loop_clock_sleep(int64_t ms);
 void loop_on_signal(int signo, void (*on)(int signo, bool by_kernel));
 
 void loop_init(void);
-void loop_run(void);  /* returns after loop_stop() */
-void loop_stop(void); /* when the present batch is over */
-void loop_end(void);  /* behind the last run: frees and closes what was put off, and the loop */
+void loop_run(void);    /* returns after loop_stop() */
+void loop_stop(void);   /* when the present batch is over */
+void loop_settle(void); /* outside of loop_run(): frees and closes what was put off */
+void loop_end(void);    /* behind the last run: frees and closes what was put off, and the loop */
 
 /* Rounds of the loop since the start: wake-ups, for tests and benchmarks. */
 uint64_t loop_rounds(void);

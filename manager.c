@@ -352,33 +352,51 @@ static void on_file(struct filewatch *w)
 	task_post(&OWNER_OF(w, struct group_file, watch)->group->read_again);
 }
 
-/* Files that are not there yet may come. */
+/* Files that are not there yet may come, where their folder is. */
 static void watch_files(struct group *g)
 {
 	char **file = cluster_kubeconfig(g->cluster)->files;
 	unwatch(g);
-	for (size_t n = 0; file && file[n]; n++)
-		g->file_count = n + 1;
+	for (char **one = file; one && *one; one++)
+		g->file_count++;
 	g->files = mem_new(g->file_count * sizeof *g->files);
 	for (size_t i = 0; i < g->file_count; i++) {
 		g->files[i].group = g;
-		filewatch_open(&g->files[i].watch, file[i], on_file);
+		if (!filewatch_open(&g->files[i].watch, file[i], on_file))
+			log_line(LOG_WARN, "changes of a file will not be noticed",
+				LOG_FIELDS(LOG_STR("cluster", cluster_name(g->cluster)),
+					LOG_STR("file", file[i])));
 	}
 }
 
+static void for_forwards(const struct group *g, void (*act)(struct forward *f))
+{
+	const struct manager *m = g->manager;
+	for (size_t i = 0; m->started && i < m->set.member_count; i++)
+		if (m->set.members[i]->group == g)
+			act(m->set.members[i]->forward);
+}
+
 /* Whoever waits for the next try has it at once: it may have been for this. */
+static void wake(struct forward *f)
+{
+	forward_wake(f, false);
+}
+
 static void take_fresh(struct group *g)
 {
-	struct manager *m = g->manager;
+	bool same_server = cluster_same_server(g->cluster, g->fresh);
+	log_line(LOG_INFO, "kubeconfig read again",
+		LOG_FIELDS(LOG_STR("cluster", cluster_name(g->cluster))));
+	if (!same_server)
+		for_forwards(g, forward_leave);
 	cluster_take(g->cluster, g->fresh);
 	g->fresh = NULL;
 	warn(g->cluster);
 	cluster_renew(g->cluster);
-	log_line(LOG_INFO, "kubeconfig read again",
-		LOG_FIELDS(LOG_STR("cluster", cluster_name(g->cluster))));
-	for (size_t i = 0; m->started && i < m->set.member_count; i++)
-		if (m->set.members[i]->group == g)
-			forward_wake(m->set.members[i]->forward, false);
+	if (!same_server)
+		cluster_learn_transport(g->cluster, TRANSPORT_AUTO);
+	for_forwards(g, same_server ? wake : forward_return);
 	watch_files(g);
 }
 

@@ -29,9 +29,11 @@ struct manager_change {
 };
 
 /* Makes the forwards those of `c`, and moves its clusters and forwards out of it.  What
- * is the same goes on untouched, with its connections; what is not (a cluster whose
- * kubeconfig says something else has other forwards, too) is replaced, and where the
- * local address and port stay, connections that wait in the kernel are not lost.
+ * is the same goes on untouched, with its connections; what is not is replaced, and where
+ * the local address and port stay, connections that wait in the kernel are not lost.  A
+ * cluster whose kubeconfig says something else becomes that, and its forwards go on; where
+ * it leads to another server, they look for their pods there.  So does one whose files
+ * change later, by themselves, under the context's name as it was resolved.
  *
  * Anything but EXIT_OK: nothing has been changed, and each cause was appended to
  * *errors, a line each ("cluster 'prod': ... (porter.ini:3)").  *change may be NULL.

@@ -407,6 +407,7 @@ static void stop(void)
 	task_drop(&Run.reload);
 	manager_free(Run.manager);
 	report_end();
+	loop_settle(); /* what is put off has children of its own */
 	child_end_all();
 	loop_end();
 	config_free(&Run.config);

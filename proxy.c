@@ -280,12 +280,13 @@ bool proxy_by_command(
 	return true;
 }
 
-/* -W brings -T, ClearAllForwardings and ExitOnForwardFailure with it.  Where a straight
+/* One that is a master already is used; ours, which end with their connection, are none.
+ * -W brings -T, ClearAllForwardings and ExitOnForwardFailure with it.  Where a straight
  * connection finds a dead path in 15 s, so does this one. */
 void proxy_by_ssh(struct proxy *p, const char *target, const struct proxy_server *to)
 {
 	static char *const Words[] = {"ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o",
-		"ServerAliveInterval=5", "-W"};
+		"ServerAliveInterval=5", "-o", "ControlMaster=no", "-W"};
 	enum { WORDS = sizeof Words / sizeof *Words };
 	struct buf server = {0}, name = {0};
 	buf_print(&server, strchr(to->host, ':') ? "[%s]:%u" : "%s:%u", to->host, to->port);

@@ -167,6 +167,29 @@ def test_other_credentials_cut_nothing(new_namespace, new_porter, clusters, tmp_
         assert porter.states(f"{name}/web") == ["Active"]
 
 
+def test_a_kubeconfig_that_leads_to_another_server(new_namespace, new_porter, clusters, tmp_path):
+    """What is new goes there, without a reload; what was under way goes on."""
+    one = new_namespace(clusters[0])
+    for namespace, pod in (one, "old"), (new_namespace(clusters[1], one.name), "new"):
+        namespace.pod(pod, {"app": "web"})
+        namespace.service("web")
+    porter, file = new_porter(), tmp_path / "kubeconfig"
+    for name, c in ("second", clusters[1]), ("first", clusters[0]):
+        (tmp_path / name).mkdir()
+        file.write_text(c.kubeconfig("developer", tmp_path / name).read_text())
+    porter.cluster("one", file)
+    web, echo = porter.forward("one", one.name, "web", 80), porter.forward("one", one.name, "web", 7)
+    porter.start()
+    assert porter.wait_http(web) == "old"
+    flow = apps.Flow(porter.wait(apps.connect, echo), block=1024, pause=0.02)
+    flow.goes_on()
+    file.write_text(clusters[1].kubeconfig("developer", tmp_path / "second").read_text())
+    porter.until(lambda: porter.wait_http(web) == "new", "it goes to the other")
+    assert [line for line in porter.lines if "the kubeconfig leads to another server" in line]
+    flow.goes_on()
+    assert flow.end() > 0
+
+
 # ---- what is wrong ----
 
 def test_every_mistake_of_a_file_is_told_and_nothing_changes(namespace, served):

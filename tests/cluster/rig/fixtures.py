@@ -12,8 +12,8 @@ def new_namespace():
     """A function that makes a namespace in a cluster; its pods end with the test."""
     made = []
 
-    def make(cluster):
-        made.append(Namespace(cluster))
+    def make(cluster, name=None):
+        made.append(Namespace(cluster, name))
         return made[-1]
     yield make
     for namespace in made:

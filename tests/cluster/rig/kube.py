@@ -77,9 +77,9 @@ class ApiError(Exception):
 class Namespace:
     """A new namespace of a cluster, with a name of its own."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, name=None):
         self.cluster, self.api = cluster, cluster.api
-        self.name = f"test-{secrets.token_hex(4)}"
+        self.name = name or f"test-{secrets.token_hex(4)}"
         self.path = f"/api/v1/namespaces/{self.name}"
         self.api.post("/api/v1/namespaces", {"metadata": {"name": self.name}})
 
