@@ -162,30 +162,19 @@ static void hand_over(struct route *r)
 	succeed(r, fd);
 }
 
-/* Looks at what has come, and takes what is of the proxy's message. */
-static void on_proxy(struct io *io, uint32_t events)
+/* `n` bytes more have come, and are still in the socket: takes those that are of the
+ * proxy's message. */
+static void read_answer(struct route *r, size_t n)
 {
-	struct route *r = OWNER_OF(io, struct route, io);
-	size_t before = buf_len(&r->in);
 	struct err e = {0};
-	ssize_t n = recv(io->fd, buf_room(&r->in, CHUNK), CHUNK, MSG_PEEK);
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-		lose(r, n ? errno : 0);
-		return;
-	}
-	if (n < 0) {
-		if (events & EPOLLOUT)
-			send_rest(r);
-		return;
-	}
-	buf_push(&r->in, (size_t)n);
+	size_t before = buf_len(&r->in);
+	buf_push(&r->in, n);
 	ptrdiff_t used = Handshakes[r->proxy.kind].read(r, &e);
 	if (used < 0) {
 		fail(r, &e);
 		return;
 	}
-	size_t taken = used ? (size_t)used - before : (size_t)n;
-	recv(io->fd, buf_data(&r->in) + before, taken, 0);
+	recv(r->io.fd, buf_data(&r->in) + before, used ? (size_t)used - before : n, 0);
 	if (!used)
 		return;
 	buf_eat(&r->in, buf_len(&r->in));
@@ -193,6 +182,19 @@ static void on_proxy(struct io *io, uint32_t events)
 		hand_over(r);
 	else
 		send_rest(r);
+}
+
+static void on_proxy(struct io *io, uint32_t events)
+{
+	struct route *r = OWNER_OF(io, struct route, io);
+	ssize_t n = recv(io->fd, buf_room(&r->in, CHUNK), CHUNK, MSG_PEEK);
+	(void)events;
+	if (n > 0)
+		read_answer(r, (size_t)n);
+	else if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		send_rest(r);
+	else
+		lose(r, n ? errno : 0);
 }
 
 static void begin_handshake(struct route *r, int fd)

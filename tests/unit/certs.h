@@ -22,7 +22,7 @@ static const char *certs_path(const char *name)
 }
 
 /* For cmocka's group set-up; run from the top of the tree. */
-static int certs_make(void **state)
+static inline int certs_make(void **state)
 {
 	char command[128];
 	(void)state;
@@ -35,7 +35,7 @@ static int certs_make(void **state)
 	return system(command);
 }
 
-static int certs_remove(void **state)
+static inline int certs_remove(void **state)
 {
 	char command[128];
 	(void)state;

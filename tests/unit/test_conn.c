@@ -11,138 +11,14 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "child.h"
 #include "conn.h"
-#include "test_loop.h"
-#include "test_tls.h"
+#include "test_conn.h"
 
-enum { BULK = 3000000, CHUNK = 65536, STORY = 256 };
-
-/* ---- the server: one listener, and the connection it took last ---- */
-
-static struct server {
-	struct io listener, io;
-	uint16_t port;
-	unsigned accepted;
-	struct tls_end *tls; /* NULL: plain */
-	struct buf wire_in, wire_out, got, say;
-	size_t step;    /* bytes at once, both ways */
-	bool deaf;      /* reads nothing */
-	bool closing;   /* sends FIN (and close_notify) behind what it says */
-	bool eof, lost; /* of the client */
-} S;
+enum { BULK = 3000000, STORY = 256 };
 
 static struct tls_anchors *Anchors;
-
-static void server_read(void)
-{
-	size_t most = S.step < CHUNK ? S.step : CHUNK;
-	struct buf *to = S.tls ? &S.wire_in : &S.got;
-	ssize_t n = recv(S.io.fd, buf_room(to, most), most, 0);
-	if (n > 0)
-		buf_push(to, (size_t)n);
-	S.eof |= n == 0;
-	S.lost |= n < 0 && errno != EAGAIN;
-}
-
-static void server_write(void)
-{
-	struct buf *from = S.tls ? &S.wire_out : &S.say;
-	size_t n = buf_len(from) < S.step ? buf_len(from) : S.step;
-	ssize_t sent = n ? send(S.io.fd, buf_data(from), n, MSG_NOSIGNAL) : 0;
-	if (sent > 0)
-		buf_eat(from, (size_t)sent);
-	S.lost |= sent < 0 && errno != EAGAIN;
-}
-
-static bool server_has_more(void)
-{
-	return buf_len(&S.say) || buf_len(&S.wire_out);
-}
-
-/* Moves what can be moved between the queues; close_notify goes last. */
-static void server_encrypt(void)
-{
-	for (int end = 0; S.tls && end < 2; end++) {
-		while (tls_end_step(S.tls, &S.wire_in, &S.wire_out, &S.got, &S.say))
-			;
-		if (S.closing && !server_has_more())
-			tls_end_close(S.tls);
-	}
-}
-
-/* Does what there is to do, and waits for what is then left. */
-static void server_look(void)
-{
-	server_encrypt();
-	server_write();
-	server_encrypt();
-	if (S.closing && !server_has_more())
-		shutdown(S.io.fd, SHUT_WR);
-	bool reads = !S.deaf && !S.eof && !S.lost, writes = server_has_more() && !S.lost;
-	io_want(&S.io, (reads ? EPOLLIN : 0) | (writes ? EPOLLOUT : 0));
-}
-
-static void on_server(struct io *io, uint32_t events)
-{
-	(void)io;
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !S.deaf)
-		server_read();
-	server_look();
-	loop_stop();
-}
-
-static void on_listener(struct io *io, uint32_t events)
-{
-	(void)events;
-	int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-	io_close(&S.io);
-	io_open(&S.io, fd, on_server);
-	S.accepted++;
-	server_look();
-	loop_stop();
-}
-
-static void server_say(const void *p, size_t n)
-{
-	buf_put(&S.say, p, n);
-	server_look();
-}
-
-/* Closes by RST; what was sent before stays readable at the other end. */
-static void server_reset(void)
-{
-	setsockopt(S.io.fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
-		sizeof(struct linger));
-	io_close(&S.io);
-}
-
-static void server_start(bool tls)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof a;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	S = (struct server){.io.fd = -1, .step = SIZE_MAX};
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
-	assert_int_equal(listen(fd, 16), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
-	S.port = ntohs(a.sin_port);
-	if (tls)
-		S.tls = tls_end_new("server.crt", "server.key");
-	io_open(&S.listener, fd, on_listener);
-	io_want(&S.listener, EPOLLIN);
-}
-
-static void server_stop(void)
-{
-	io_close(&S.listener);
-	io_close(&S.io);
-	tls_end_free(S.tls);
-	buf_free(&S.wire_in);
-	buf_free(&S.wire_out);
-	buf_free(&S.got);
-	buf_free(&S.say);
-}
+static const struct proxy *Via; /* NULL: straight */
 
 /* ---- our end ---- */
 
@@ -210,8 +86,11 @@ static void on_event(void *owner, enum conn_event event)
 static struct conn *connect_to(const char *host, uint16_t port, bool tls, struct side *s)
 {
 	const struct tls_options o = {.host = "127.0.0.1", .anchors = Anchors};
-	const struct conn_spec spec = {
-		.host = host, .port = port, .tls = tls ? &o : NULL, .limit_ms = PATIENCE_MS};
+	const struct conn_spec spec = {.host = host,
+		.port = port,
+		.tls = tls ? &o : NULL,
+		.proxy = Via,
+		.limit_ms = PATIENCE_MS};
 	*s = (struct side){.bite = SIZE_MAX, .close_at = -1};
 	return s->c = conn_open(&spec, on_event, s);
 }
@@ -829,11 +708,180 @@ static void opens_many_at_once(void **state)
 	end();
 }
 
+/* ---- proxies ---- */
+
+static bool is_asked_to_connect(void)
+{
+	static const char Request[] =
+		"CONNECT a.test:6443 HTTP/1.1\r\nHost: a.test:6443\r\nUser-Agent: porter\r\n\r\n";
+	return buf_len(&S.got) == sizeof Request - 1 &&
+	       !memcmp(buf_data(&S.got), Request, sizeof Request - 1);
+}
+
+/* The server is the proxy, and behind its answer the server. */
+static void begin_by_proxy(enum proxy_kind kind, bool tls)
+{
+	static struct proxy proxy;
+	server_start(kind == PROXY_HTTPS);
+	proxy = (struct proxy){
+		.kind = kind, .name = "proxy p", .host = "127.0.0.1", .port = S.port};
+	Via = &proxy;
+	connect_to("a.test", 6443, tls, &A);
+	Via = NULL;
+	run_until(is_asked_to_connect);
+	buf_free(&S.got);
+}
+
+static void answer(const char *text)
+{
+	server_say(text, strlen(text));
+}
+
+static void carries_by_proxy(enum proxy_kind kind, bool tls)
+{
+	begin_by_proxy(kind, tls);
+	put_pattern(&A.say, BULK);
+	answer("HTTP/1.1 200 OK\r\n\r\n");
+	if (tls) {
+		run_until_quiet();
+		S.tls = tls_end_new("server.crt", "server.key");
+		buf_put(&S.wire_in, buf_data(&S.got), buf_len(&S.got));
+		buf_eat(&S.got, buf_len(&S.got));
+		server_look();
+	}
+	put_pattern(&S.say, BULK);
+	server_look();
+	wait_for(has_got, BULK);
+	wait_for(server_has_got, BULK);
+	assert_pattern(&A.got, BULK);
+	assert_pattern(&S.got, BULK);
+	S.closing = true;
+	server_look();
+	run_until(has_ended);
+	assert_memory_equal(A.story, "open", 4);
+	assert_int_equal(A.told[CONN_EOF], 1);
+	end();
+}
+
+static void carries_bytes_through_proxies(void **state)
+{
+	(void)state;
+	run_until_quiet();
+	unsigned before = descriptors();
+	carries_by_proxy(PROXY_HTTP, false);
+	carries_by_proxy(PROXY_HTTP, true);
+	carries_by_proxy(PROXY_HTTPS, false);
+	run_until_quiet();
+	assert_int_equal(descriptors(), before);
+}
+
+static void names_the_proxy_that_refuses(void **state)
+{
+	static const enum proxy_kind Kinds[] = {PROXY_HTTP, PROXY_HTTPS};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		begin_by_proxy(Kinds[i], true);
+		S.closing = true;
+		answer("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n");
+		run_until(has_ended);
+		assert_string_equal(A.story, "fail");
+		assert_string_equal(conn_error(A.c)->text, "proxy p: answered 403 Forbidden");
+		end();
+	}
+}
+
+static void holds_a_server_behind_tls_up_while_it_is_paused(void **state)
+{
+	(void)state;
+	begin_by_proxy(PROXY_HTTPS, false);
+	answer("HTTP/1.1 200 OK\r\n\r\n");
+	run_until(is_open);
+	A.pause_at = 1000;
+	put_pattern(&S.say, 8 * BULK);
+	server_look();
+	wait_for(has_got, 1000);
+	run_until_quiet();
+	assert_true(buf_len(&S.say) > BULK);
+	A.pause_at = 0;
+	conn_resume(A.c);
+	wait_for(has_got, 8 * BULK);
+	assert_pattern(&A.got, 8 * BULK);
+	end();
+}
+
+static void tells_why_what_carries_it_has_ended(void **state)
+{
+	(void)state;
+	begin_by_proxy(PROXY_HTTPS, false);
+	answer("HTTP/1.1 200 OK\r\n\r\nlast words");
+	run_until(is_open);
+	wait_for(has_got, 10);
+	server_reset();
+	run_until(has_ended);
+	assert_memory_equal(buf_data(&A.got), "last words", 10);
+	assert_string_equal(A.story, "open in fail");
+	assert_non_null(strstr(conn_error(A.c)->text, "proxy p: connection to 127.0.0.1:"));
+	assert_int_equal(conn_error(A.c)->kind, ERR_NETWORK);
+	end();
+}
+
+static void connect_by_program(const char *script, bool tls)
+{
+	char *words[] = {(char *)"sh", (char *)"-c", (char *)(uintptr_t)script, NULL};
+	const struct proxy proxy = {.kind = PROXY_PROGRAM, .name = "sh", .argv = words};
+	Via = &proxy;
+	connect_to("a.test", 6443, tls, &A);
+	Via = NULL;
+}
+
+static void carries_bytes_by_a_program(void **state)
+{
+	(void)state;
+	connect_by_program("exec cat", false);
+	put_pattern(&A.say, BULK);
+	wait_for(has_got, BULK);
+	assert_pattern(&A.got, BULK);
+	side_free(&A);
+}
+
+static void passes_on_a_programs_last_words(void **state)
+{
+	(void)state;
+	connect_by_program("echo hello; echo lost >&2; exit 3", false);
+	run_until(has_ended);
+	assert_string_equal(A.story, "open in fail");
+	assert_memory_equal(buf_data(&A.got), "hello\n", 6);
+	assert_string_equal(conn_error(A.c)->text, "sh: lost");
+	side_free(&A);
+	connect_by_program("exec 0<&- 1>&-; sleep 0.1; echo no way >&2; exit 3", true);
+	run_until(has_ended);
+	assert_string_equal(A.story, "fail");
+	assert_string_equal(conn_error(A.c)->text, "sh: no way");
+	side_free(&A);
+	connect_by_program("exec 0<&- 1>&-; exec sleep 1000", true); /* it is not waited for */
+	run_until(has_ended);
+	assert_int_equal(conn_error(A.c)->kind, ERR_NETWORK);
+	side_free(&A);
+	connect_by_program("exit 0", true);
+	run_until(has_ended);
+	assert_int_equal(
+		conn_error(A.c)->kind, ERR_NETWORK); /* closed, or reset: it read nothing */
+	assert_non_null(strstr(conn_error(A.c)->text, "a.test:6443"));
+	side_free(&A);
+	connect_by_program("exit 0", false);
+	run_until(has_ended);
+	assert_string_equal(A.story, "open eof");
+	side_free(&A);
+}
+
 static int set_up(void **state)
 {
 	if (certs_make(state))
 		return -1;
 	Anchors = certs_anchors("ca.crt");
+	setenv("SSL_CERT_FILE", certs_path("ca.crt"),
+		1); /* of proxies, where the server has no TLS */
+	child_init();
 	loop_init();
 	return !Anchors;
 }
@@ -870,6 +918,12 @@ int main(void)
 		cmocka_unit_test(fails_from_the_loop_where_tls_cannot_even_begin),
 		cmocka_unit_test(can_be_closed_before_it_is_open),
 		cmocka_unit_test(opens_many_at_once),
+		cmocka_unit_test(carries_bytes_through_proxies),
+		cmocka_unit_test(names_the_proxy_that_refuses),
+		cmocka_unit_test(holds_a_server_behind_tls_up_while_it_is_paused),
+		cmocka_unit_test(tells_why_what_carries_it_has_ended),
+		cmocka_unit_test(carries_bytes_by_a_program),
+		cmocka_unit_test(passes_on_a_programs_last_words),
 	};
 	return cmocka_run_group_tests_name("conn", tests, set_up, tear_down);
 }
