@@ -49,7 +49,7 @@ static bool may_pass(int status)
 static void refuse(const struct connect_spec *spec, const uint8_t *head, int status, struct err *e)
 {
 	struct span words = status_of(head);
-	if (status == 407)
+	if (status == 407 || status == 401) /* tinyproxy says so of a wrong password */
 		err_set(e, ERR_LOCAL, status,
 			spec->user ? "refuses the user and password" : "wants a user and password");
 	else

@@ -85,6 +85,8 @@ static void says_what_is_wrong(void **state)
 			"wants a user and password", ERR_LOCAL, 407},
 		{&Somebody, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
 			"refuses the user and password", ERR_LOCAL, 407},
+		{&Somebody, "HTTP/1.0 401 Unauthorized\r\n\r\n", "refuses the user and password",
+			ERR_LOCAL, 401},
 		{&Nobody, "HTTP/1.1 503 Service Unavailable\r\n\r\n",
 			"answered 503 Service Unavailable", ERR_NETWORK, 503},
 		{&Nobody, "HTTP/1.1 429 Slow\r\n\r\n", "answered 429 Slow", ERR_NETWORK, 429},
