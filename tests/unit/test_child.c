@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -538,6 +539,64 @@ static void asks_at_the_terminal_and_answers_us(void **state)
 	close(master);
 }
 
+/* Both of its descriptors are the socket, and it has no other of ours. */
+static void has_a_socket_for_stdin_and_stdout(void **state)
+{
+	int fd[2];
+	char got[16] = "";
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	assert_int_equal(write(fd[0], "question\n", 9), 9);
+	struct told t = run((struct child_spec){
+		.argv = (const char *[]){"sh", "-c",
+			"read x; ls /proc/self/fd | wc -l >&2; echo re: $x; exit 3", NULL},
+		.socket = fd[1]});
+	close(fd[1]);
+	assert_int_equal(t.value, 3);
+	assert_string_equal(t.out, "");
+	assert_string_equal(t.err, "4\n"); /* ls has one of its own */
+	assert_int_equal(read(fd[0], got, sizeof got - 1), 13);
+	assert_string_equal(got, "re: question\n");
+	assert_int_equal(read(fd[0], got, 1), 0);
+	close(fd[0]);
+}
+
+static void keeps_the_last_of_stderr_beside_a_socket(void **state)
+{
+	int fd[2];
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	struct told t =
+		run((struct child_spec){.argv = (const char *[]){"sh", "-c",
+						"yes | head -c 300000 >&2; printf end >&2", NULL},
+			.socket = fd[1],
+			.output_max = 7});
+	assert_int_equal(t.how, CHILD_EXITED);
+	assert_string_equal(t.err, "y\ny\nend");
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void is_killed_when_it_was_left_for_too_long(void **state)
+{
+	int end[2];
+	struct told t = {0};
+	(void)state;
+	assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+	struct child *c =
+		child_start(&(struct child_spec){.argv = (const char *[]){"sleep", "1000", NULL},
+				    .socket = end[1]},
+			on_end, &t);
+	close(end[1]);
+	child_leave(c, 10);
+	while (!waitid(
+		P_ALL, 0, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT)) /* until it is reaped */
+		run_loop_for(20);
+	wait_for_end_of(end[0]);
+	assert_int_equal(t.times, 0);
+	close(end[0]);
+}
+
 static void has_the_signal_it_is_sent(void **state)
 {
 	(void)state;
@@ -601,6 +660,9 @@ int main(void)
 		cmocka_unit_test(is_asked_to_end_with_porter_if_attached),
 		cmocka_unit_test(stands_in_porters_place_if_attached),
 		cmocka_unit_test(asks_at_the_terminal_and_answers_us),
+		cmocka_unit_test(has_a_socket_for_stdin_and_stdout),
+		cmocka_unit_test(keeps_the_last_of_stderr_beside_a_socket),
+		cmocka_unit_test(is_killed_when_it_was_left_for_too_long),
 		cmocka_unit_test(has_the_signal_it_is_sent),
 	};
 	return cmocka_run_group_tests_name("child", tests, set_up, NULL);
