@@ -12,5 +12,6 @@ started   programs as cron, systemd or a terminal has them, with what they leave
 probe     port-forwards by hand, without it
 fixtures  for conftest.py
 relay     carries connections to an API server, breaks them, reads along
+proxies   tinyproxy, microsocks and sshd, as ways to an API server
 island    a network namespace, whose cable can lose all it carries
 """

@@ -16,16 +16,18 @@ class Relay:
     at that port, it is in the middle of the TLS: `requests` has the first lines of
     the requests so far, which `rewrite` may change, and `said` what the server
     answered to them, port-forwards aside.  Requests must come in one piece each,
-    and with a token."""
+    and with a token.  With `shows`, a cluster, what it takes is TLS with that one's
+    certificate, and what it carries is inside."""
 
-    def __init__(self, to, host="127.0.0.1", port=0, reads=None):
+    def __init__(self, to, host="127.0.0.1", port=0, reads=None, shows=None):
         self.to, self.reads = to, reads
         self.requests, self.said, self.rewrite = [], bytearray(), lambda line: line
         self.connections = set()
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        self.server = self.call(asyncio.start_server(self.serve, host, port, ssl=reads and shown(reads)))
+        context = shown(reads or shows) if reads or shows else None
+        self.server = self.call(asyncio.start_server(self.serve, host, port, ssl=context))
         self.port = self.server.sockets[0].getsockname()[1]
 
     def call(self, coroutine):
