@@ -324,9 +324,9 @@ static void is_run_ahead_of_the_end_of_what_is_used(void **state)
 	clock_skip(LIFE_MS / 2);
 	assert_int_equal(login_runs(), 1);
 	clock_skip(LIFE_MS / 2 - 50000);
-	assert_true(ask(0));
 	wait_until(has_another);
 	expect_token("two");
+	clock_skip(LIFE_MS); /* this one was not used */
 	assert_true(ask(0));
 	assert_int_equal(login_runs(), 2);
 }
@@ -398,6 +398,21 @@ static void a_failure_is_everybodys_for_a_moment(void **state)
 	login_answer("\"token\":\"one\"", 0);
 	assert_string_equal(get(), "Authorization: Bearer one\r\n");
 	assert_int_equal(login_runs(), 2);
+}
+
+/* Its task must not come behind its end. */
+static void is_freed_while_it_is_about_to_tell(void **state)
+{
+	(void)state;
+	login_script("exit 3");
+	ask(0);
+	wait_until(nobody_waits);
+	ask(0);
+	credential_forget(&A[0].wait);
+	credential_free(C);
+	C = NULL;
+	loop_until_quiet();
+	assert_int_equal(A[0].told, 0);
 }
 
 static void a_failure_is_told_without_the_answer(void **state)
@@ -748,6 +763,7 @@ int main(void)
 		TEST(what_fails_ahead_leaves_what_there_is),
 		TEST(what_has_no_end_is_kept_whatever_was_before),
 		TEST(a_failure_is_everybodys_for_a_moment),
+		TEST(is_freed_while_it_is_about_to_tell),
 		TEST(a_failure_is_told_without_the_answer),
 		TEST(what_is_refused_is_got_anew_unless_it_is_young),
 		TEST(without_a_plugin_there_is_no_other),
