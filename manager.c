@@ -360,7 +360,7 @@ static void watch_files(struct group *g)
 	for (char **one = file; one && *one; one++)
 		g->file_count++;
 	g->files = mem_new(g->file_count * sizeof *g->files);
-	for (size_t i = 0; i < g->file_count; i++) {
+	for (size_t i = 0; file && i < g->file_count; i++) {
 		g->files[i].group = g;
 		if (!filewatch_open(&g->files[i].watch, file[i], on_file))
 			log_line(LOG_WARN, "changes of a file will not be noticed",
