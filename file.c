@@ -66,14 +66,13 @@ char *file_path(const char *path, const char *dir)
 char *file_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *dir = slash ? mem_dup_n(path, (size_t)(slash - path)) : mem_dup(".");
-	char *here = *path == '/' ? NULL : getcwd(NULL, 0);
-	if (!here)
-		return dir;
-	char *whole = join(here, dir);
-	free(here);
-	free(dir);
-	return whole;
+	char *folder =
+		!slash ? mem_dup(".") : mem_dup_n(path, slash == path ? 1 : (size_t)(slash - path));
+	char *absolute = realpath(folder, NULL);
+	if (!absolute)
+		return folder;
+	free(folder);
+	return absolute;
 }
 
 static ssize_t send_now(int fd, const void *p, size_t n)

@@ -299,7 +299,8 @@ static void finds_folders(void **state)
 {
 	static const struct {
 		const char *path, *want;
-	} Cases[] = {{"/a/b/c", "/a/b"}, {"/a", ""}, {"a", "%/."}, {"a/b", "%/a"}, {"./a", "%/."}};
+	} Cases[] = {{"/nowhere/b/c", "/nowhere/b"}, {"/a", "/"}, {"a", "%"}, {"./a", "%"},
+		{"/usr/./bin/../a", "/usr"}};
 	char here[4096], want[sizeof here + 16];
 	(void)state;
 	assert_non_null(getcwd(here, sizeof here));
