@@ -3,23 +3,9 @@
 
 #include <string.h>
 
-#include "base64.h"
 #include "http.h"
 
 enum { TLS_ALERT = 21 }; /* its record's first byte */
-
-static void put_basic(struct buf *out, const struct connect_spec *spec)
-{
-	struct buf pair = {0};
-	buf_print(&pair, "%s:", spec->user);
-	buf_put(&pair, spec->password->p, spec->password->n);
-	size_t n = BASE64_LEN(buf_len(&pair));
-	buf_print(out, "Proxy-Authorization: Basic ");
-	base64_encode((char *)buf_room(out, n + 1), buf_data(&pair), buf_len(&pair));
-	buf_push(out, n);
-	buf_put(out, "\r\n", 2);
-	buf_free_wiped(&pair);
-}
 
 void connect_put(struct buf *out, const struct connect_spec *spec)
 {
@@ -30,7 +16,7 @@ void connect_put(struct buf *out, const struct connect_spec *spec)
 	buf_print(out, form, spec->host, spec->port);
 	buf_print(out, "\r\nUser-Agent: porter\r\n");
 	if (spec->user)
-		put_basic(out, spec);
+		http_put_basic(out, "Proxy-Authorization", spec->user, spec->password);
 	buf_put(out, "\r\n", 2);
 }
 

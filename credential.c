@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base64.h"
 #include "file.h"
+#include "http.h"
 #include "log.h"
 #include "mem.h"
 #include "plugin.h"
@@ -301,19 +301,6 @@ static bool put_token_of_file(struct buf *out, const char *path, struct err *e)
 	return ok;
 }
 
-static void put_basic(struct buf *out, const struct kubeconfig *k)
-{
-	struct buf pair = {0};
-	buf_print(&pair, "%s:", k->username);
-	buf_put(&pair, k->password.p, k->password.n);
-	size_t n = BASE64_LEN(buf_len(&pair));
-	buf_print(out, "Authorization: Basic ");
-	base64_encode((char *)buf_room(out, n + 1), buf_data(&pair), buf_len(&pair));
-	buf_push(out, n);
-	buf_put(out, "\r\n", 2);
-	buf_free_wiped(&pair);
-}
-
 static bool put_authorization(const struct credential *c, struct buf *out, struct err *e)
 {
 	const struct kubeconfig *k = c->k;
@@ -327,7 +314,7 @@ static bool put_authorization(const struct credential *c, struct buf *out, struc
 	if (c->has && c->given.token.n)
 		return put_token(out, c->given.token.p, c->given.token.n, "the plugin's token", e);
 	if (k->username)
-		put_basic(out, k);
+		http_put_basic(out, "Authorization", k->username, &k->password);
 	return true;
 }
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base64.h"
+
 /* Where a chunked body stands: what the next byte belongs to (RFC 9112, 7.1). */
 enum {
 	SIZE,
@@ -204,6 +206,20 @@ unsigned http_retry_after(const struct http_head *head)
 		seconds = seconds < HTTP_RETRY_MAX ? seconds : HTTP_RETRY_MAX;
 	}
 	return seconds;
+}
+
+void http_put_basic(
+	struct buf *out, const char *field, const char *user, const struct secret *password)
+{
+	struct buf pair = {0};
+	buf_print(&pair, "%s:", user);
+	buf_put(&pair, password->p, password->n);
+	size_t n = BASE64_LEN(buf_len(&pair));
+	buf_print(out, "%s: Basic ", field);
+	base64_encode((char *)buf_room(out, n + 1), buf_data(&pair), buf_len(&pair));
+	buf_push(out, n);
+	buf_put(out, "\r\n", 2);
+	buf_free_wiped(&pair);
 }
 
 void http_put_encoded(struct buf *out, const char *text)

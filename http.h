@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "mem.h"
 
 enum {
 	HTTP_HEAD_MAX = 65536, /* bytes of status line and fields */
@@ -52,6 +53,11 @@ unsigned http_retry_after(const struct http_head *head);
 /* Appends `text` as a part of a path or query: all but unreserved characters are
  * percent-encoded (RFC 3986, 2.3). */
 void http_put_encoded(struct buf *out, const char *text);
+
+/* Appends a field with a user and password (RFC 7617), and its line end; the caller wipes
+ * the buffer. */
+void http_put_basic(
+	struct buf *out, const char *field, const char *user, const struct secret *password);
 
 enum http_event_type {
 	HTTP_MORE, /* all input is used up */
