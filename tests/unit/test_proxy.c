@@ -200,8 +200,9 @@ static void runs_ssh_that_never_asks(void **state)
 	(void)state;
 	proxy_by_ssh(&p, "me@bastion", &Server);
 	assert_string_equal(p.name, "ssh me@bastion");
-	assert_words(&p, "<ssh><-o><BatchMode=yes><-o><ConnectTimeout=10><-o>"
-			 "<ServerAliveInterval=5><-o><ControlMaster=no><-W><api.corp:6443><--><me@bastion>");
+	assert_words(&p,
+		"<ssh><-o><BatchMode=yes><-o><ConnectTimeout=10><-o>"
+		"<ServerAliveInterval=5><-o><ControlMaster=no><-W><api.corp:6443><--><me@bastion>");
 	proxy_free(&p);
 	proxy_by_ssh(&p, "b", &(struct proxy_server){"fd00::1", 443, true});
 	assert_string_equal(p.argv[10], "[fd00::1]:443");
