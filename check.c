@@ -73,10 +73,12 @@ static void tell_ok(const struct one *o)
 		[TRANSPORT_V4] = "v4 (not tried: it would reach the application)"};
 	const struct k8s_pod *pod = &o->pod;
 	bool seen = *pod->uid;
-	say(o->group->check, "%s ok: %u -> pod %s%s, port %u, by %s%s%s%s", o->spec->name,
-		o->spec->local_port, pod->name, seen && pod->ready ? " (Ready)" : "", pod->port,
-		By[o->transport], pod->ready ? "" : ", pod not ready", *o->warning ? ", " : "",
-		o->warning);
+	char local[16];
+	snprintf(local, sizeof local, o->spec->local_port ? "%u" : "a free port",
+		o->spec->local_port);
+	say(o->group->check, "%s ok: %s -> pod %s%s, port %u, by %s%s%s%s", o->spec->name, local,
+		pod->name, seen && pod->ready ? " (Ready)" : "", pod->port, By[o->transport],
+		pod->ready ? "" : ", pod not ready", *o->warning ? ", " : "", o->warning);
 }
 
 #define PODS "list and watch pods, get and create pods/portforward"

@@ -18,7 +18,7 @@ struct check_spec {
 	const char *name; /* "cluster/service", as messages call it */
 	struct cluster *cluster;
 	const struct k8s_ref *ref;
-	uint16_t local_port;
+	uint16_t local_port; /* 0: any free one */
 };
 
 /* What the owner is told, from the loop only. */
