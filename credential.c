@@ -217,11 +217,9 @@ bool credential_ask(struct credential *c, struct credential_wait *w)
 
 bool credential_refused(struct credential *c, unsigned number)
 {
-	if (!c->k->exec)
-		return false;
 	if (number != c->number)
 		return true;
-	if (loop_now() - c->got_ms < CREDENTIAL_YOUNG_MS)
+	if (!c->k->exec || loop_now() - c->got_ms < CREDENTIAL_YOUNG_MS)
 		return false;
 	c->has = false;
 	return true;

@@ -53,8 +53,9 @@ const struct tls_identity *credential_identity(const struct credential *c);
 /* Which one it is: no other, of no user, has its number. */
 unsigned credential_number(const struct credential *c);
 
-/* The server has refused (401) the one of that number.  Returns whether another can be
- * had: what was refused is to be asked for anew then, once. */
+/* The server has refused (401) the one of that number.  Returns whether there is another
+ * already, of another kubeconfig, say, or one can be had: what was refused is to be asked
+ * for anew then, once. */
 bool credential_refused(struct credential *c, unsigned number);
 
 /* Whether plugins may use the terminal that porter has; not by default, and only while
