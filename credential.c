@@ -28,7 +28,8 @@ struct credential {
 	unsigned number;
 	struct plugin *plugin; /* that runs, or NULL */
 	struct err err;        /* of its last run */
-	int64_t failed_ms;     /* when that failed; 0: it has not */
+	int64_t failed_ms;     /* when that failed */
+	int64_t pause_ms;      /* behind that, before the next; 0: it has not failed */
 	struct timer ahead;
 	struct task tell;                        /* those who wait for what is known already */
 	struct credential_wait *waits, *telling; /* the latter are told just now */
@@ -140,9 +141,17 @@ static bool take_given(struct credential *c, struct exec_credential *given, stru
 	c->has = true;
 	c->used = false;
 	c->got_ms = loop_now();
+	c->pause_ms = 0;
 	c->number = ++Numbers;
 	renew_ahead(c);
 	return true;
+}
+
+static void pause_after_failure(struct credential *c)
+{
+	int64_t next = c->pause_ms ? 2 * c->pause_ms : CREDENTIAL_AGAIN_MS;
+	c->pause_ms = next < CREDENTIAL_AGAIN_MAX_MS ? next : CREDENTIAL_AGAIN_MAX_MS;
+	c->failed_ms = loop_now();
 }
 
 /* Ahead of its end, a failure leaves the one that there is, and those who ask for it
@@ -152,7 +161,6 @@ static void on_plugin(void *owner, struct exec_credential *given, const struct e
 	struct credential *c = owner;
 	struct err why = *e;
 	c->plugin = NULL;
-	c->failed_ms = 0;
 	if (!why.kind && !take_given(c, given, &why)) {
 		struct err text = {0};
 		err_set(&text, ERR_LOCAL, 0,
@@ -162,7 +170,7 @@ static void on_plugin(void *owner, struct exec_credential *given, const struct e
 	}
 	c->err = why;
 	if (why.kind) {
-		c->failed_ms = loop_now();
+		pause_after_failure(c);
 		log_line(LOG_WARN, "no credential", LOG_FIELDS(LOG_STR("reason", why.text)));
 	}
 	tell_all(c, &c->err);
@@ -178,7 +186,7 @@ static void run(struct credential *c)
  * once. */
 static void get(struct credential *c)
 {
-	bool just_failed = c->failed_ms && loop_now() - c->failed_ms < CREDENTIAL_AGAIN_MS;
+	bool just_failed = loop_now() - c->failed_ms < c->pause_ms;
 	if (c->plugin)
 		return;
 	if (c->k->exec && !just_failed)
@@ -222,6 +230,7 @@ bool credential_refused(struct credential *c, unsigned number)
 	if (!c->k->exec || loop_now() - c->got_ms < CREDENTIAL_YOUNG_MS)
 		return false;
 	c->has = false;
+	timer_stop(&c->ahead); /* would not wait for the end of a pause */
 	return true;
 }
 

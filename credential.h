@@ -2,7 +2,10 @@
  * carry.  One for each cluster, shared by all its connections.
  *
  * A plugin is run when there has to be a credential, once for all who wait for it, and
- * again ahead of its end.  Token files are read when they are needed.
+ * again ahead of its end.  One that has failed is not run again before a pause, in which
+ * those who ask are told of the same failure.  The pause doubles each time, from
+ * CREDENTIAL_AGAIN_MS to CREDENTIAL_AGAIN_MAX_MS, until the plugin has succeeded; then it
+ * begins anew.  Token files are read when they are needed.
  * Knows nothing of connections or of forwards.
  */
 #pragma once
@@ -14,8 +17,9 @@
 #include "tls.h"
 
 enum {
-	CREDENTIAL_AGAIN_MS = 5000, /* a plugin that has failed is not run again before */
-	CREDENTIAL_YOUNG_MS = 5000, /* one that gave what was refused, neither */
+	CREDENTIAL_AGAIN_MS = 5000,
+	CREDENTIAL_AGAIN_MAX_MS = 60000,
+	CREDENTIAL_YOUNG_MS = 5000, /* a plugin that gave what was refused is not run before */
 };
 
 struct credential;

@@ -415,6 +415,58 @@ static void is_freed_while_it_is_about_to_tell(void **state)
 	assert_int_equal(A[0].told, 0);
 }
 
+/* Asks and is told that there is none; returns how often the plugin has been run. */
+static unsigned fail_to_get(void)
+{
+	assert_false(ask(0));
+	wait_until(nobody_waits);
+	assert_int_equal(A[0].err.kind, ERR_UNAUTHORIZED);
+	return login_runs();
+}
+
+/* It is run by who asks behind the pause, and not by who asks before its end. */
+static void expect_pause(int64_t ms)
+{
+	unsigned runs = login_runs();
+	clock_skip(ms - CREDENTIAL_AGAIN_MS / 2);
+	assert_int_equal(fail_to_get(), runs);
+	clock_skip(CREDENTIAL_AGAIN_MS / 2);
+	assert_int_equal(fail_to_get(), runs + 1);
+}
+
+static void pauses_longer_from_failure_to_failure(void **state)
+{
+	static const int Seconds[] = {5, 10, 20, 40, 60, 60};
+	(void)state;
+	login_script("exit 3");
+	assert_int_equal(fail_to_get(), 1);
+	for (size_t i = 0; i < sizeof Seconds / sizeof *Seconds; i++)
+		expect_pause(Seconds[i] * 1000);
+	clock_skip(CREDENTIAL_AGAIN_MAX_MS);
+	login_script("cat answer");
+	login_answer("\"token\":\"one\"", LIFE_MS);
+	get();
+	clock_skip(LIFE_MS);
+	login_script("exit 3");
+	fail_to_get();
+	expect_pause(CREDENTIAL_AGAIN_MS);
+}
+
+/* The moment in which it was to be replaced is in the pause. */
+static void pauses_where_a_refused_one_was_to_be_replaced(void **state)
+{
+	(void)state;
+	login_answer("\"token\":\"one\"", LIFE_MS);
+	get();
+	assert_true(ask(0));
+	clock_skip(LIFE_MS - LIFE_MS / 5 - CREDENTIAL_AGAIN_MS / 2);
+	assert_true(credential_refused(C, credential_number(C)));
+	login_script("exit 3");
+	assert_int_equal(fail_to_get(), 2);
+	clock_skip(CREDENTIAL_AGAIN_MS / 2);
+	assert_int_equal(fail_to_get(), 2);
+}
+
 static void a_failure_is_told_without_the_answer(void **state)
 {
 	enum log_level level;
@@ -764,6 +816,8 @@ int main(void)
 		TEST(what_has_no_end_is_kept_whatever_was_before),
 		TEST(a_failure_is_everybodys_for_a_moment),
 		TEST(is_freed_while_it_is_about_to_tell),
+		TEST(pauses_longer_from_failure_to_failure),
+		TEST(pauses_where_a_refused_one_was_to_be_replaced),
 		TEST(a_failure_is_told_without_the_answer),
 		TEST(what_is_refused_is_got_anew_unless_it_is_young),
 		TEST(without_a_plugin_there_is_no_other),
