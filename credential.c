@@ -16,6 +16,7 @@
 enum {
 	TOKEN_FILE_MAX = 65536,
 	AHEAD = 5, /* a fifth of its life before its end, the next one is got */
+	AHEAD_AGAIN_MIN_MS = 1000,
 };
 
 struct credential {
@@ -131,6 +132,16 @@ static void renew_ahead(struct credential *c)
 		timer_after(&c->ahead, life - life / AHEAD);
 }
 
+/* Behind each failure a fifth of what is left; at its end, those who ask see to it. */
+static void renew_again(struct credential *c)
+{
+	int64_t rest = c->given.until_ms - loop_wall(), wait = rest / AHEAD;
+	if (wait < AHEAD_AGAIN_MIN_MS)
+		wait = AHEAD_AGAIN_MIN_MS;
+	if (wait < rest)
+		timer_after(&c->ahead, wait);
+}
+
 static bool take_given(struct credential *c, struct exec_credential *given, struct err *e)
 {
 	if (!set_identity(c, given->cert, &given->key, e))
@@ -156,23 +167,31 @@ static void pause_after_failure(struct credential *c)
 
 /* Ahead of its end, a failure leaves the one that there is, and those who ask for it
  * do not notice. */
+static void failed(struct credential *c)
+{
+	bool ahead = c->has && !has_ended(c);
+	log_line(LOG_WARN, ahead ? "the credential could not be renewed yet" : "no credential",
+		LOG_FIELDS(LOG_STR("reason", c->err.text)));
+	if (!ahead) {
+		pause_after_failure(c);
+		return;
+	}
+	c->err = (struct err){0};
+	renew_again(c);
+}
+
 static void on_plugin(void *owner, struct exec_credential *given, const struct err *e)
 {
 	struct credential *c = owner;
-	struct err why = *e;
+	struct err why = {0};
 	c->plugin = NULL;
-	if (!why.kind && !take_given(c, given, &why)) {
-		struct err text = {0};
-		err_set(&text, ERR_LOCAL, 0,
+	c->err = *e;
+	if (!e->kind && !take_given(c, given, &why))
+		err_set(&c->err, ERR_LOCAL, 0,
 			"plugin %s: gave a certificate that cannot be used: %s",
 			c->k->exec->command, why.text);
-		why = text;
-	}
-	c->err = why;
-	if (why.kind) {
-		pause_after_failure(c);
-		log_line(LOG_WARN, "no credential", LOG_FIELDS(LOG_STR("reason", why.text)));
-	}
+	if (c->err.kind)
+		failed(c);
 	tell_all(c, &c->err);
 }
 

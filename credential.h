@@ -2,7 +2,10 @@
  * carry.  One for each cluster, shared by all its connections.
  *
  * A plugin is run when there has to be a credential, once for all who wait for it, and
- * again ahead of its end.  One that has failed is not run again before a pause, in which
+ * again ahead of its end.  Where that fails, the credential is used on to its end, and the
+ * plugin is run again before it, more often as that comes near.
+ *
+ * A plugin that has failed, and left no credential, is not run again before a pause, in which
  * those who ask are told of the same failure.  The pause doubles each time, from
  * CREDENTIAL_AGAIN_MS to CREDENTIAL_AGAIN_MAX_MS, until the plugin has succeeded; then it
  * begins anew.  Token files are read when they are needed.

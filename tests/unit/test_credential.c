@@ -359,6 +359,69 @@ static void what_fails_ahead_leaves_what_there_is(void **state)
 	assert_int_equal(login_runs(), 3);
 }
 
+/* It is no failure to those who ask: for them, the plugin is run at once. */
+static void what_fails_ahead_is_tried_again(void **state)
+{
+	enum log_level level;
+	(void)state;
+	login_answer("\"token\":\"one\"", LIFE_MS);
+	get();
+	Number = credential_number(C);
+	assert_true(ask(0));
+	login_script("exit 3");
+	clock_skip(LIFE_MS - 100000);
+	wait_until(has_run_twice);
+	wait_until(no_plugin_runs);
+	loop_until_quiet();
+	assert_non_null(strstr(log_recent(0, &level), "the credential could not be renewed yet"));
+	assert_int_equal(level, LOG_WARN);
+	clock_skip(10000);
+	assert_int_equal(login_runs(), 2);
+	login_script("cat answer");
+	login_answer("\"token\":\"two\"", LIFE_MS);
+	clock_skip(10000);
+	wait_until(has_another);
+	expect_token("two");
+	assert_int_equal(login_runs(), 3);
+}
+
+static void what_fails_ahead_is_no_failure_to_those_who_ask(void **state)
+{
+	(void)state;
+	login_answer("\"token\":\"one\"", LIFE_MS);
+	get();
+	assert_true(ask(0));
+	login_script("exit 3");
+	clock_skip(LIFE_MS - 50000);
+	wait_until(has_run_twice);
+	wait_until(no_plugin_runs);
+	loop_until_quiet();
+	assert_true(credential_refused(C, credential_number(C)));
+	login_script("cat answer");
+	login_answer("\"token\":\"two\"", 0);
+	assert_string_equal(get(), "Authorization: Bearer two\r\n");
+	assert_int_equal(login_runs(), 3);
+}
+
+static bool has_to_wait(void)
+{
+	return A[0].wait.credential || !ask(0);
+}
+
+static void is_not_tried_without_a_pause_when_the_end_is_near(void **state)
+{
+	(void)state;
+	login_answer("\"token\":\"one\"", LIFE_MS);
+	get();
+	assert_true(ask(0));
+	login_script("exit 3");
+	clock_skip(LIFE_MS - 2000);
+	wait_until(has_to_wait);
+	wait_until(nobody_waits);
+	assert_int_equal(A[0].err.kind, ERR_UNAUTHORIZED);
+	assert_in_range(login_runs(), 3, 4);
+}
+
 /* The moment in which the former was to be replaced means nothing to the next. */
 static void what_has_no_end_is_kept_whatever_was_before(void **state)
 {
@@ -813,6 +876,9 @@ int main(void)
 		TEST(is_kept_until_its_end),
 		TEST(is_run_ahead_of_the_end_of_what_is_used),
 		TEST(what_fails_ahead_leaves_what_there_is),
+		TEST(what_fails_ahead_is_tried_again),
+		TEST(what_fails_ahead_is_no_failure_to_those_who_ask),
+		TEST(is_not_tried_without_a_pause_when_the_end_is_near),
 		TEST(what_has_no_end_is_kept_whatever_was_before),
 		TEST(a_failure_is_everybodys_for_a_moment),
 		TEST(is_freed_while_it_is_about_to_tell),
