@@ -103,10 +103,11 @@ static void reap(struct child *c)
 }
 
 /* Who is in the background would be stopped for it. */
-static void put_modes_back(const struct child *c)
+static void put_modes_back(struct child *c)
 {
 	if (c->has_modes && tcgetpgrp(STDIN_FILENO) == getpgrp())
 		tcsetattr(STDIN_FILENO, TCSANOW, &c->modes);
+	c->has_modes = false;
 }
 
 static void finish(struct child *c)
@@ -228,6 +229,11 @@ void child_kill(struct child *c)
 {
 	c->on = NULL;
 	stop(c);
+	/* The next may ask at once: this one's death is waited for, with the modes behind it. */
+	while (c->has_modes && c->pid &&
+		waitid(P_PID, (id_t)c->pid, &c->death, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	put_modes_back(c);
 	task_post(&c->look);
 }
 

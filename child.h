@@ -67,7 +67,8 @@ struct child *child_start(
 /* Sends a signal to it alone; does nothing if it has ended. */
 void child_signal(const struct child *c, int signo);
 
-/* Kills it and its group; `on` is not called any more.  It is reaped later. */
+/* Kills it and its group; `on` is not called any more.  It is reaped later; one
+ * that is asking has left the terminal, and its modes are put back, when this returns. */
 void child_kill(struct child *c);
 
 /* Leaves it to itself: `on` is not called any more, and what is left of it after `ms`
