@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "file.h"
 #include "http.h"
@@ -27,16 +28,21 @@ struct credential {
 	bool used;      /* since it was given: worth to be renewed ahead of its end */
 	int64_t got_ms; /* loop_now() */
 	unsigned number;
-	struct plugin *plugin; /* that runs, or NULL */
-	struct err err;        /* of its last run */
-	int64_t failed_ms;     /* when that failed */
-	int64_t pause_ms;      /* behind that, before the next; 0: it has not failed */
+	struct plugin *plugin;     /* that runs, or NULL */
+	struct credential *behind; /* in the line for the terminal */
+	struct err err;            /* of its last run */
+	int64_t failed_ms;         /* when that failed */
+	int64_t pause_ms;          /* behind that, before the next; 0: it has not failed */
 	struct timer ahead;
 	struct task tell;                        /* those who wait for what is known already */
 	struct credential_wait *waits, *telling; /* the latter are told just now */
 };
 
+static void on_turn(struct task *task);
+
 static bool Terminal;
+static struct credential *Line; /* whose plugins ask at the terminal: the first's does now */
+static struct task Turn = {.on = on_turn};
 static unsigned Numbers; /* given out */
 
 void credential_terminal(bool is_free)
@@ -115,12 +121,21 @@ static bool has_ended(const struct credential *c)
 }
 
 static void run(struct credential *c);
+static void leave_line(const struct credential *c);
+
+static bool is_in_line(const struct credential *c)
+{
+	const struct credential *at = Line;
+	while (at && at != c)
+		at = at->behind;
+	return at;
+}
 
 /* What nobody has used since it was given is not renewed: it may lapse. */
 static void on_ahead(struct timer *timer)
 {
 	struct credential *c = OWNER_OF(timer, struct credential, ahead);
-	if (c->used && !c->plugin)
+	if (c->used && !c->plugin && !is_in_line(c))
 		run(c);
 }
 
@@ -185,6 +200,7 @@ static void on_plugin(void *owner, struct exec_credential *given, const struct e
 	struct credential *c = owner;
 	struct err why = {0};
 	c->plugin = NULL;
+	leave_line(c);
 	c->err = *e;
 	if (!e->kind && !take_given(c, given, &why))
 		err_set(&c->err, ERR_LOCAL, 0,
@@ -195,10 +211,60 @@ static void on_plugin(void *owner, struct exec_credential *given, const struct e
 	tell_all(c, &c->err);
 }
 
+static void start(struct credential *c, bool terminal)
+{
+	const struct plugin_spec spec = {.k = c->k, .terminal = terminal};
+	c->plugin = plugin_start(&spec, on_plugin, c);
+}
+
+/* In the background, who reads from the terminal would be stopped, and porter with it.
+ * Where stdin is none, or another session's, it has no such group. */
+static bool may_ask(const struct credential *c)
+{
+	return Terminal && c->k->exec->interactive != KUBECONFIG_NEVER &&
+	       tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
 static void run(struct credential *c)
 {
-	const struct plugin_spec spec = {.k = c->k, .terminal = Terminal};
-	c->plugin = plugin_start(&spec, on_plugin, c);
+	struct credential **end = &Line;
+	if (!may_ask(c)) {
+		start(c, false);
+		return;
+	}
+	while (*end)
+		end = &(*end)->behind;
+	c->behind = NULL;
+	*end = c;
+	task_post(&Turn);
+}
+
+/* The terminal may be gone since they came. */
+static void on_turn(struct task *task)
+{
+	(void)task;
+	while (Line && !Line->plugin && !may_ask(Line)) {
+		struct credential *c = Line;
+		Line = c->behind;
+		start(c, false);
+	}
+	if (Line && !Line->plugin)
+		start(Line, true);
+}
+
+/* A task begins the next turn: where all are freed, none is to begin. */
+static void leave_line(const struct credential *c)
+{
+	struct credential **at = &Line;
+	while (*at && *at != c)
+		at = &(*at)->behind;
+	if (!*at)
+		return;
+	*at = c->behind;
+	if (Line)
+		task_post(&Turn);
+	else
+		task_drop(&Turn);
 }
 
 /* For those who wait.  A failure is everybody's for a moment: many ask for the same at
@@ -206,7 +272,7 @@ static void run(struct credential *c)
 static void get(struct credential *c)
 {
 	bool just_failed = loop_now() - c->failed_ms < c->pause_ms;
-	if (c->plugin)
+	if (c->plugin || is_in_line(c))
 		return;
 	if (c->k->exec && !just_failed)
 		run(c);
@@ -413,6 +479,7 @@ void credential_free(struct credential *c)
 		return;
 	if (c->plugin)
 		plugin_cancel(c->plugin);
+	leave_line(c);
 	timer_stop(&c->ahead);
 	task_drop(&c->tell);
 	tls_identity_free(c->identity);

@@ -66,5 +66,6 @@ unsigned credential_number(const struct credential *c);
 bool credential_refused(struct credential *c, unsigned number);
 
 /* Whether plugins may use the terminal that porter has; not by default, and only while
- * nothing else does. */
+ * nothing else does.  One at a time does, while stdin is the terminal and porter is in its
+ * foreground; others that would wait for their turn, and their limit begins with it. */
 void credential_terminal(bool is_free);

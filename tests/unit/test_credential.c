@@ -5,11 +5,13 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "certs.h"
@@ -807,22 +809,6 @@ static void a_certificate_of_another_key_is_the_plugins_failure(void **state)
 
 /* ---- terminals ---- */
 
-static void a_plugin_may_have_the_terminal_while_it_is_free(void **state)
-{
-	(void)state;
-	login_answer("\"token\":\"one\"", 0);
-	Exec.interactive = KUBECONFIG_ALWAYS;
-	assert_false(ask(0));
-	wait_until(nobody_waits);
-	assert_non_null(strstr(A[0].err.text, "needs a terminal"));
-	clock_skip(CREDENTIAL_AGAIN_MS);
-	credential_terminal(true);
-	get();
-	credential_terminal(false);
-	Exec.interactive = KUBECONFIG_NEVER;
-	assert_int_equal(login_runs(), 1);
-}
-
 static int begin(void **state)
 {
 	(void)state;
@@ -840,6 +826,138 @@ static int end(void **state)
 	wait_until(no_plugin_runs);
 	loop_until_quiet();
 	return 0;
+}
+
+static int Tty, Stdin; /* that of our session; and what was stdin before */
+
+static int sit_at_terminal(void **state)
+{
+	Stdin = dup(STDIN_FILENO);
+	dup2(Tty, STDIN_FILENO);
+	Exec.interactive = KUBECONFIG_IF_AVAILABLE;
+	credential_terminal(true);
+	return begin(state);
+}
+
+static int leave_terminal(void **state)
+{
+	int failed = end(state);
+	credential_terminal(false);
+	Exec.interactive = KUBECONFIG_NEVER;
+	dup2(Stdin, STDIN_FILENO);
+	close(Stdin);
+	return failed;
+}
+
+static struct credential *Other;
+
+static void ask_both(void)
+{
+	Other = credential_new(&Plugin, NULL);
+	assert_false(ask(0));
+	A[1] = (struct asker){.wait.on = on_wait};
+	assert_false(credential_ask(Other, &A[1].wait));
+}
+
+static bool has_gone_on(void)
+{
+	return !access(login_path("go"), F_OK);
+}
+
+static bool is_told_1(void)
+{
+	return A[1].told;
+}
+
+static bool has_run(void)
+{
+	return login_runs() == 1;
+}
+
+static void one_asks_at_the_terminal_at_a_time(void **state)
+{
+	(void)state;
+	login_answer("\"token\":\"one\"", 0);
+	login_hold();
+	ask_both();
+	wait_until(has_run);
+	loop_until_quiet();
+	assert_int_equal(login_runs(), 1);
+	login_go();
+	wait_until(nobody_waits);
+	assert_string_equal(Order, "01");
+	expect_error(1, ERR_NONE, "");
+	assert_int_equal(login_runs(), 2);
+	credential_free(Other);
+}
+
+static void the_next_has_its_turn_when_the_first_is_given_up(void **state)
+{
+	(void)state;
+	login_answer("\"token\":\"one\"", 0);
+	login_script("stty -echo; touch go; exec sleep 1000");
+	ask_both();
+	wait_until(has_gone_on);
+	login_script("stty -a | grep -q ' -echo ' || cat answer");
+	credential_forget(&A[0].wait);
+	credential_free(C);
+	C = Other;
+	wait_until(nobody_waits);
+	expect_error(1, ERR_NONE, "");
+}
+
+static void who_does_not_ask_waits_for_no_turn(void **state)
+{
+	(void)state;
+	login_answer("\"token\":\"one\"", 0);
+	login_script("exec sleep 1000");
+	assert_false(ask(0));
+	loop_until_quiet();
+	login_script("cat answer");
+	Exec.interactive = KUBECONFIG_NEVER;
+	Other = credential_new(&Plugin, NULL);
+	A[1] = (struct asker){.wait.on = on_wait};
+	assert_false(credential_ask(Other, &A[1].wait));
+	wait_until(is_told_1);
+	expect_error(1, ERR_NONE, "");
+	credential_forget(&A[0].wait);
+	credential_free(Other);
+}
+
+/* As a shell's `porter &`: the terminal is another's. */
+static void asks_nobody_in_the_background(void **state)
+{
+	pid_t pid = fork();
+	(void)state;
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	Exec.interactive = KUBECONFIG_ALWAYS;
+	assert_int_equal(setpgid(pid, pid), 0);
+	assert_int_equal(tcsetpgrp(STDIN_FILENO, pid), 0);
+	assert_false(ask(0));
+	wait_until(nobody_waits);
+	assert_int_equal(tcsetpgrp(STDIN_FILENO, getpgrp()), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_non_null(strstr(A[0].err.text, "needs a terminal"));
+	assert_int_equal(login_runs(), 0);
+}
+
+static void a_plugin_may_have_the_terminal_while_it_is_free(void **state)
+{
+	(void)state;
+	credential_terminal(false);
+	login_answer("\"token\":\"one\"", 0);
+	Exec.interactive = KUBECONFIG_ALWAYS;
+	assert_false(ask(0));
+	wait_until(nobody_waits);
+	assert_non_null(strstr(A[0].err.text, "needs a terminal"));
+	clock_skip(CREDENTIAL_AGAIN_MS);
+	credential_terminal(true);
+	get();
+	assert_int_equal(login_runs(), 1);
 }
 
 static int set_up(void **state)
@@ -860,7 +978,26 @@ static int tear_down(void **state)
 	return unlink(File) || login_remove() || certs_remove(state);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+/* Returns in a process that has a session and a terminal of its own; its parent ends as it
+ * does. */
+static void get_terminal(void)
+{
+	int status, master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char name[64];
+	pid_t pid = fork();
+	if (pid) {
+		waitpid(pid, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE);
+	}
+	setsid();
+	signal(SIGTTOU, SIG_IGN);
+	if (grantpt(master) || unlockpt(master) || ptsname_r(master, name, sizeof name))
+		_exit(EXIT_FAILURE);
+	Tty = open(name, O_RDWR | O_CLOEXEC); /* the session's, from now on */
+}
+
+#define TEST(f)        cmocka_unit_test_setup_teardown(f, begin, end)
+#define AT_TERMINAL(f) cmocka_unit_test_setup_teardown(f, sit_at_terminal, leave_terminal)
 
 int main(void)
 {
@@ -898,7 +1035,12 @@ int main(void)
 		TEST(kills_a_plugin_that_nobody_waits_for),
 		TEST(shows_the_certificate_that_the_plugin_gives),
 		TEST(a_certificate_of_another_key_is_the_plugins_failure),
-		TEST(a_plugin_may_have_the_terminal_while_it_is_free),
+		AT_TERMINAL(a_plugin_may_have_the_terminal_while_it_is_free),
+		AT_TERMINAL(one_asks_at_the_terminal_at_a_time),
+		AT_TERMINAL(the_next_has_its_turn_when_the_first_is_given_up),
+		AT_TERMINAL(who_does_not_ask_waits_for_no_turn),
+		AT_TERMINAL(asks_nobody_in_the_background),
 	};
+	get_terminal();
 	return cmocka_run_group_tests_name("credential", tests, set_up, tear_down);
 }
