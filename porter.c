@@ -419,7 +419,7 @@ static void init(void)
 	loop_init();
 	Run.reload.on = reload;
 	Run.had_terminal = has_terminal();
-	credential_terminal(isatty(STDIN_FILENO) && !Run.options.headless && !Run.options.detach);
+	credential_terminal(!Run.options.headless && !Run.options.detach);
 	Run.manager = manager_new(&Ops, NULL);
 	ready_init(&(struct ready_spec){&Run.options, Run.manager, end_with});
 	take_signals();
