@@ -38,6 +38,7 @@ class Noisy:
     def write(self):
         """Another address where nobody listens."""
         self.rounds += 1
+        self.kubeconfig.touch(0o600)
         self.kubeconfig.write_text(re.sub(r"server: .*", f"server: https://127.0.0.1:{self.rounds}", self.good))
 
     def start(self, **how):

@@ -37,6 +37,7 @@ def taken():
 
 
 def write(folder, **forward):
+    (folder / "k.yaml").touch(0o600)
     (folder / "k.yaml").write_text(KUBECONFIG)
     keys = {"cluster": "prod", "namespace": "default", "service": "api", "type": "service", "local_port": 8080,
             "remote_port": 80, **forward}
