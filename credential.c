@@ -123,11 +123,12 @@ static bool has_ended(const struct credential *c)
 static void run(struct credential *c);
 static void leave_line(const struct credential *c);
 
-static bool is_in_line(const struct credential *c)
+/* Where it stands in the line; where that ends, if it does not (NULL never does). */
+static struct credential **place_in_line(const struct credential *c)
 {
-	const struct credential *at = Line;
-	while (at && at != c)
-		at = at->behind;
+	struct credential **at = &Line;
+	while (*at && *at != c)
+		at = &(*at)->behind;
 	return at;
 }
 
@@ -135,7 +136,7 @@ static bool is_in_line(const struct credential *c)
 static void on_ahead(struct timer *timer)
 {
 	struct credential *c = OWNER_OF(timer, struct credential, ahead);
-	if (c->used && !c->plugin && !is_in_line(c))
+	if (c->used && !c->plugin && !*place_in_line(c))
 		run(c);
 }
 
@@ -227,15 +228,12 @@ static bool may_ask(const struct credential *c)
 
 static void run(struct credential *c)
 {
-	struct credential **end = &Line;
 	if (!may_ask(c)) {
 		start(c, false);
 		return;
 	}
-	while (*end)
-		end = &(*end)->behind;
 	c->behind = NULL;
-	*end = c;
+	*place_in_line(NULL) = c;
 	task_post(&Turn);
 }
 
@@ -255,9 +253,7 @@ static void on_turn(struct task *task)
 /* A task begins the next turn: where all are freed, none is to begin. */
 static void leave_line(const struct credential *c)
 {
-	struct credential **at = &Line;
-	while (*at && *at != c)
-		at = &(*at)->behind;
+	struct credential **at = place_in_line(c);
 	if (!*at)
 		return;
 	*at = c->behind;
@@ -272,7 +268,7 @@ static void leave_line(const struct credential *c)
 static void get(struct credential *c)
 {
 	bool just_failed = loop_now() - c->failed_ms < c->pause_ms;
-	if (c->plugin || is_in_line(c))
+	if (c->plugin || *place_in_line(c))
 		return;
 	if (c->k->exec && !just_failed)
 		run(c);
