@@ -173,64 +173,61 @@ static void reads_what_may_stand_together(void **state)
 	kubeconfig_free(&k);
 }
 
+#define LOGIN(version, more) "exec: {apiVersion: " version ", command: a" more "}"
+static const char Auth[] = ":6: auth-provider ";
+static const char Both[] = ":6: a token and a user name exclude each other";
+static const char As[] = ":6: as-uid, as-groups and as-user-extra need an 'as'";
+static const char Jwt[] = ":6: the id-token of auth-provider oidc is not a JWT that expires";
+static const struct {
+	const char *file, *why;
+} Cases[] = {
+	{USER("exec: {}"), ":6: exec needs an apiVersion: " GROUP "v1"},
+	{USER("exec: [a]"), ":6: exec must be a map"},
+	{USER(LOGIN(GROUP "v1alpha1", "")),
+		":6: exec's apiVersion " GROUP "v1alpha1 is gone since Kubernetes 1.24"},
+	{USER(LOGIN("v1", "")), ":6: exec's apiVersion must be " GROUP "v1 or v1beta1, not 'v1'"},
+	{USER("exec: {apiVersion: " GROUP "v1beta1}"), ":6: exec needs a command"},
+	{USER(LOGIN(GROUP "v1", "")), ":6: exec needs an interactiveMode"},
+	{USER(LOGIN(GROUP "v1", ", interactiveMode: never")),
+		":6: interactiveMode must be Never, IfAvailable or Always, not 'never'"},
+	{USER(EXEC(", args: a")), ":6: args must be a list"},
+	{USER(EXEC(", args: [[a]]")), ":6: args must be a text"},
+	{USER(EXEC(", env: {a: b}")), ":6: env must be a list"},
+	{USER(EXEC(", env: [{value: b}]")), ":6: a variable in exec's env needs a name"},
+	{USER(EXEC(", env: [{name: a}, {name: []}]")), ":6: name must be a text"},
+	{USER(EXEC(", provideClusterInfo: 1")), ":6: provideClusterInfo must be true or false"},
+	{USER(EXEC("") ", auth-provider: {name: oidc}"),
+		":6: exec and auth-provider exclude each other"},
+	{USER("token: t, auth-provider: {name: gcp}"),
+		":6: auth-provider gcp is gone since Kubernetes 1.26: install "
+		"gke-gcloud-auth-plugin, then run 'gcloud container clusters "
+		"get-credentials CLUSTER'"},
+	{USER("auth-provider: {name: azure}"),
+		":6: auth-provider azure is gone since Kubernetes 1.26: install kubelogin, "
+		"then run 'kubelogin convert-kubeconfig'"},
+	{USER("auth-provider: {name: x}"), ":6: there is no auth-provider 'x'"},
+	{USER("auth-provider: {name: oidc}"), Auth},
+	{USER(OIDC("a.b")), Jwt},
+	{USER(OIDC("a.eyJleHAiOjF9")), Jwt},
+	{USER(OIDC("a.eyJleHAiOjF9.b.c")), Jwt},
+	{USER(OIDC("a.eyJleHAiOjF9=.b")), Jwt},
+	{USER(OIDC("a.%.b")), Jwt},
+	{USER(OIDC("a.e30.b")), Jwt},
+	{USER(OIDC("a..b")), Jwt},
+	{USER("token: [a]"), ":6: token must be a text"},
+	{USER("token: a, username: b"), Both},
+	{USER("token: a, password: b"), Both},
+	{USER("tokenFile: a, username: b"), Both},
+	{USER("as-uid: a"), As},
+	{USER("as-groups: [a]"), As},
+	{USER("as-user-extra: {a: [b]}"), As},
+	{USER("as: a, as-groups: a"), ":6: as-groups must be a list"},
+	{USER("as: a, as-user-extra: {a: b}"), ":6: a must be a list"},
+	{USER("client-certificate-data: YQ=="), ":6: client-certificate needs a client-key"},
+};
+
 static void says_what_is_wrong_and_where(void **state)
 {
-#define LOGIN(version, more) "exec: {apiVersion: " version ", command: a" more "}"
-	static const char Auth[] = ":6: auth-provider ";
-	static const char Both[] = ":6: a token and a user name exclude each other";
-	static const char As[] = ":6: as-uid, as-groups and as-user-extra need an 'as'";
-	static const char Jwt[] =
-		":6: the id-token of auth-provider oidc is not a JWT that expires";
-	static const struct {
-		const char *file, *why;
-	} Cases[] = {
-		{USER("exec: {}"), ":6: exec needs an apiVersion: " GROUP "v1"},
-		{USER("exec: [a]"), ":6: exec must be a map"},
-		{USER(LOGIN(GROUP "v1alpha1", "")),
-			":6: exec's apiVersion " GROUP "v1alpha1 is gone since Kubernetes 1.24"},
-		{USER(LOGIN("v1", "")),
-			":6: exec's apiVersion must be " GROUP "v1 or v1beta1, not 'v1'"},
-		{USER("exec: {apiVersion: " GROUP "v1beta1}"), ":6: exec needs a command"},
-		{USER(LOGIN(GROUP "v1", "")), ":6: exec needs an interactiveMode"},
-		{USER(LOGIN(GROUP "v1", ", interactiveMode: never")),
-			":6: interactiveMode must be Never, IfAvailable or Always, not 'never'"},
-		{USER(EXEC(", args: a")), ":6: args must be a list"},
-		{USER(EXEC(", args: [[a]]")), ":6: args must be a text"},
-		{USER(EXEC(", env: {a: b}")), ":6: env must be a list"},
-		{USER(EXEC(", env: [{value: b}]")), ":6: a variable in exec's env needs a name"},
-		{USER(EXEC(", env: [{name: a}, {name: []}]")), ":6: name must be a text"},
-		{USER(EXEC(", provideClusterInfo: 1")),
-			":6: provideClusterInfo must be true or false"},
-		{USER(EXEC("") ", auth-provider: {name: oidc}"),
-			":6: exec and auth-provider exclude each other"},
-		{USER("token: t, auth-provider: {name: gcp}"),
-			":6: auth-provider gcp is gone since Kubernetes 1.26: install "
-			"gke-gcloud-auth-plugin, then run 'gcloud container clusters "
-			"get-credentials CLUSTER'"},
-		{USER("auth-provider: {name: azure}"),
-			":6: auth-provider azure is gone since Kubernetes 1.26: install kubelogin, "
-			"then run 'kubelogin convert-kubeconfig'"},
-		{USER("auth-provider: {name: x}"), ":6: there is no auth-provider 'x'"},
-		{USER("auth-provider: {name: oidc}"), Auth},
-		{USER(OIDC("a.b")), Jwt},
-		{USER(OIDC("a.eyJleHAiOjF9")), Jwt},
-		{USER(OIDC("a.eyJleHAiOjF9.b.c")), Jwt},
-		{USER(OIDC("a.eyJleHAiOjF9=.b")), Jwt},
-		{USER(OIDC("a.%.b")), Jwt},
-		{USER(OIDC("a.e30.b")), Jwt},
-		{USER(OIDC("a..b")), Jwt},
-		{USER("token: [a]"), ":6: token must be a text"},
-		{USER("token: a, username: b"), Both},
-		{USER("token: a, password: b"), Both},
-		{USER("tokenFile: a, username: b"), Both},
-		{USER("as-uid: a"), As},
-		{USER("as-groups: [a]"), As},
-		{USER("as-user-extra: {a: [b]}"), As},
-		{USER("as: a, as-groups: a"), ":6: as-groups must be a list"},
-		{USER("as: a, as-user-extra: {a: b}"), ":6: a must be a list"},
-		{USER("client-certificate-data: YQ=="),
-			":6: client-certificate needs a client-key"},
-	};
 	(void)state;
 	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
 		char begin[512];
