@@ -392,11 +392,14 @@ static void fail_by_tls(struct conn *c, const struct err *e)
 	c->err = c->open ? lost : *e;
 }
 
+/* How TLS has ended came in before whatever send(2) met. */
 static void end_of_stream(struct conn *c)
 {
 	if (c->tls && tls_state(c->tls) == TLS_FAILED) {
-		fail_by_tls(c, tls_error(c->tls)); /* came in before whatever send(2) met */
-	} else if (c->ended && c->open && c->tls && tls_state(c->tls) != TLS_CLOSED) {
+		fail_by_tls(c, tls_error(c->tls));
+	} else if (c->open && c->tls && tls_state(c->tls) == TLS_CLOSED) {
+		c->err = (struct err){0};
+	} else if (c->ended && c->open && c->tls) {
 		err_set(&c->err, ERR_NETWORK, 0, "connection to %s lost: cut without notice",
 			c->name);
 	} else if (c->ended && !c->open) {

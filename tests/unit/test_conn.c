@@ -466,6 +466,32 @@ static void gives_out_what_came_before_sending_failed(void **state)
 	}
 }
 
+/* Servers close over what they have not read, which is a reset behind their close_notify. */
+static void takes_an_end_of_tls_before_sending_failed_for_an_end(void **state)
+{
+	(void)state;
+	begin(true);
+	run_until(is_open);
+	A.pause_at = 1;
+	server_say("ab", 2);
+	wait_for(has_got, 1);
+	tls_end_close(S.tls);
+	server_look();
+	server_reset();
+	run_until_quiet();
+	conn_put(A.c, "x", 1);
+	conn_put(A.c, "y", 1);
+	run_until_quiet();
+	assert_string_equal(A.story, "open in");
+	A.pause_at = 0;
+	conn_resume(A.c);
+	run_until(has_ended);
+	assert_string_equal(A.story, "open in eof");
+	assert_memory_equal(buf_data(&A.got), "ab", 2);
+	assert_int_equal(conn_error(A.c)->kind, ERR_NONE);
+	end();
+}
+
 static bool is_closed(void)
 {
 	return !A.c;
@@ -907,6 +933,7 @@ int main(void)
 		cmocka_unit_test(reads_nothing_behind_the_end_of_tls),
 		cmocka_unit_test(gives_out_what_came_before_a_reset),
 		cmocka_unit_test(gives_out_what_came_before_sending_failed),
+		cmocka_unit_test(takes_an_end_of_tls_before_sending_failed_for_an_end),
 		cmocka_unit_test(can_be_closed_at_each_event),
 		cmocka_unit_test(takes_leave_of_the_server),
 		cmocka_unit_test(can_be_passed_on_with_what_came_in),
