@@ -11,13 +11,16 @@ import pytest
 
 from rig import apps
 from rig.cluster import RBAC, USERS, certificate, grant, identity, rule
+from rig.issuer import EARLY
 from rig.kube import Api
 from rig.plugin import Plugin
 from rig.waiting import LIMIT, until
 from test_check import check
 
 TIME_S = float(os.environ.get("PORTER_LOGIN_S", 25))  # for credentials to end and be renewed
-LIFE_S = 5  # of a token, as its plugin says; see rig.issuer.EARLY
+LIFE_S = 5  # of a token, as its plugin says
+YOUNG_S = 5  # CREDENTIAL_YOUNG_MS: a plugin whose token is refused before is not run again
+SLOW_S = 7  # what a plugin may take on a busy machine, behind the moment from which its token counts
 FORWARDS = 10  # of each of two clusters
 TUNNELS = 64  # so many that there is always need of another
 # Longer than any test: what happens before, a change has brought about.
@@ -89,7 +92,7 @@ def lasts(porter, v4, auto, seconds=TIME_S):
 def test_a_plugin_is_run_once_in_a_credential_s_life(new_porter, cluster, pods, tmp_path):
     """However many forwards want one, and none of them notices."""
     porter, began = new_porter(tunnels=TUNNELS), time.monotonic()
-    plugins = {name: Plugin.minting(tmp_path / name, cluster, "developer", LIFE_S + 2) for name in ("v4", "auto")}
+    plugins = {name: Plugin.minting(tmp_path / name, cluster, "developer", LIFE_S + EARLY) for name in ("v4", "auto")}
     ports = {name: forwards(porter, name, cluster.kubeconfig("me", plugin.path.parent, plugin.login()), pods,
                             transport=name) for name, plugin in plugins.items()}
     porter.start()
@@ -102,7 +105,7 @@ def test_a_plugin_is_run_once_in_a_credential_s_life(new_porter, cluster, pods, 
 
 def test_a_token_file_is_read_again(new_porter, cluster, pods, tmp_path):
     porter, file = new_porter(tunnels=TUNNELS), tmp_path / "token"
-    with Rewritten(file, cluster, LIFE_S + 2):
+    with Rewritten(file, cluster, LIFE_S + EARLY):
         kubeconfig = cluster.kubeconfig("me", tmp_path, {"tokenFile": "token", "token": "stranger-token"})
         ports = {name: forwards(porter, name, kubeconfig, pods, transport=name) for name in ("v4", "auto")}
         porter.start()
@@ -113,7 +116,7 @@ def test_a_token_file_is_read_again(new_porter, cluster, pods, tmp_path):
 def test_a_plugin_that_tells_no_end_is_run_again_when_the_server_refuses(new_porter, cluster, pods, tmp_path):
     porter = new_porter()
     plugin = Plugin(tmp_path / "endless", "")
-    minting = Plugin.minting(tmp_path / "minting", cluster, "developer", 7)
+    minting = Plugin.minting(tmp_path / "minting", cluster, "developer", YOUNG_S + SLOW_S)
     with plugin.path.open("a") as script:
         script.write(f"{minting.path} | sed 's/, \"expirationTimestamp\": \"[^\"]*\"//'\n")
     ports = forwards(porter, "one", cluster.kubeconfig("me", tmp_path, plugin.login()), pods, 4, transport="v4")
