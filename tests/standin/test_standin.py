@@ -275,8 +275,8 @@ def test_a_running_watch_meets_the_fault(new_standin, new_namespace, name, field
 def test_no_answer_at_all(standin, namespace):
     with standin.fault("no-answer", path="/pods"):
         api = client(namespace)
-        api.connection.timeout = 0.3
         assert api.get("/readyz") == "ok"
+        api.connection.sock.settimeout(0.3)
         with pytest.raises(TimeoutError):
             api.get(f"{namespace.path}/pods")
     assert standin.asked("api", "none") == 1
@@ -312,6 +312,15 @@ def test_cut_is_for_connections_that_are_there(standin, namespace):
             until(lambda: was_reset(tunnel.socket), "a reset")
     Tunnel(pod).socket.close()
     until(lambda: standin.open("tunnel") == 0, "none open")
+
+
+def test_a_close_over_bytes_unread_is_no_reset(standin, namespace):
+    with Tunnel(namespace.pod("app")) as tunnel, standin.fault("stall", where="tunnel", direction="in"):
+        tunnel.socket.sendall(bytes(1 << 20))
+        with standin.fault("spdy-goaway", where="tunnel", then="close"):
+            assert apps.read_all(tunnel.socket).startswith(b"\x80\x03\x00\x07")
+        assert tunnel.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+    until(lambda: not sum(standin.counts()["open"].values()), "none open")
 
 
 def test_counts_of_handshakes(standin, namespace):

@@ -9,9 +9,11 @@ import socket
 import ssl
 import struct
 from collections import deque
+from contextlib import suppress
 
 ROOM = 256 << 10  # bytes that may wait in one place before what fills it is held up
 GARBAGE = bytes(range(128, 192)) * 4
+LINGER_S = 10  # for the other end to close, behind our FIN
 
 
 class Lane:
@@ -81,6 +83,7 @@ class Connection(asyncio.Protocol):
         self.reshaped = asyncio.Event()
         self.plain, self.plain_size = deque(), 0  # what was received, and not read yet
         self.ended = self.lost = self.closing = self.swallowed = False
+        self.other_ended = self.we_ended = False  # a FIN has come, has gone
         self.holding = False  # the kernel takes no more for now
         self.readable, self.writable = asyncio.Event(), asyncio.Event()
         self.task = None
@@ -106,14 +109,17 @@ class Connection(asyncio.Protocol):
             self.begin()
 
     def data_received(self, data):
+        if self.closing:
+            return
         if self.handshaking and self.faults.takes(self, "garbage-handshake"):
             self.transport.write(GARBAGE)
-            self.transport.close()
+            self.end_output()
             return
         self.inward.put(data)
         self.hold_reading()
 
     def eof_received(self):
+        self.other_ended = True
         self.inward.put(self.end_input)
         return not self.closing
 
@@ -153,7 +159,7 @@ class Connection(asyncio.Protocol):
             del self.shots[fault]
             if fault.name == "cut":
                 self.cut(fault.get("how", "rst"))
-            else:
+            elif not self.we_ended:
                 self.transport.write(GARBAGE)
 
     def emit(self, data):
@@ -164,7 +170,7 @@ class Connection(asyncio.Protocol):
             self.sent += len(data[:n])
             data = data[n:]
             self.fire()
-        if data and not self.transport.is_closing():
+        if data and not self.we_ended and not self.transport.is_closing():
             self.transport.write(data)
             self.sent += len(data)
 
@@ -207,7 +213,7 @@ class Connection(asyncio.Protocol):
         except ssl.SSLError:
             self.flush()
             self.finish_handshake()
-            self.transport.close()
+            self.end_output()
             return False
         self.finish_handshake(well=True)
         self.begin()
@@ -228,7 +234,7 @@ class Connection(asyncio.Protocol):
         if self.kind == "watch" and self.task:  # nobody would read it
             self.task.cancel()
         if self.handshaking:
-            self.transport.close()
+            self.end_output()
 
     def hold_reading(self):
         if self.plain_size + self.inward.size > ROOM and not self.lost:
@@ -311,8 +317,23 @@ class Connection(asyncio.Protocol):
             except ssl.SSLError:
                 pass  # its own end has not come yet
             self.flush()
-        self.closing = True
-        self.outward.put(self.transport.close)
+        self.closing = self.ended = True
+        self.readable.set()
+        self.outward.put(self.end_output)
+
+    def end_output(self):
+        """A FIN, behind all that was sent.  What comes is thrown away until the other end closes: to close with bytes
+        unread would send a reset, which overtakes the FIN."""
+        if self.lost or self.we_ended:
+            return
+        self.closing = self.we_ended = True
+        if self.other_ended:
+            self.transport.close()
+            return
+        with suppress(OSError):  # a reset has come, and is told soon
+            self.transport.write_eof()
+        self.transport.resume_reading()
+        asyncio.get_running_loop().call_later(LINGER_S, self.transport.abort)
 
     def cut(self, how):
         """Now, without a word of TLS.  how: fin or rst."""
@@ -323,7 +344,6 @@ class Connection(asyncio.Protocol):
         if how == "rst":
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
-        else:  # closing with bytes unread would send a reset
-            self.inward.out = lambda data: None
+        else:
             self.end_input()
-            raw.shutdown(socket.SHUT_WR)
+            self.end_output()
