@@ -22,7 +22,8 @@ LAYERS = 0 1 2 3 4 5 6
 
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev
 TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1g-dev \
-	python3-pytest python3-pytest-xdist python3-pytest-timeout python3-yaml python3-hypothesis \
+	python3-pytest python3-pytest-xdist python3-pytest-timeout python3-pytest-rerunfailures \
+	python3-yaml python3-hypothesis \
 	python3-cryptography openssl etcd-server curl netcat-openbsd iproute2 tmux \
 	mawk gawk busybox original-awk tinyproxy microsocks openssh-client openssh-server
 
@@ -73,8 +74,11 @@ OBJECTS = $(call objects,$(foreach n,$(LAYERS),$(L$n)) $(if $(filter static,$(FL
 UNITS = $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES = $(wildcard *.[ch] tests/*/*.[ch])
-PYTESTS = $(wildcard tests/yaml tests/kubeconfig tests/yaml2ini tests/e2e)
-PYTEST = $(PYTHON) -m pytest -q -n auto -p no:cacheprovider --timeout=300
+PYTESTS = tests/yaml tests/kubeconfig tests/yaml2ini
+PYTEST = $(PYTHON) -m pytest -q -p no:cacheprovider --timeout=300
+# Tests of the program wait more than they compute: four at a time, however few the cores.  One that
+# fails is run once more, and tests/run names it; func_only: the limit is that of each try.
+WAITING = $(PYTEST) -n 4 --reruns 1 -r fER -o timeout_func_only=true
 
 all: $(B)/porter
 	strip -o porter $<
@@ -111,13 +115,12 @@ asan:
 	$(MAKE) FLAVOUR=asan build/asan/porter
 test:
 	$(MAKE) FLAVOUR=asan WERROR=-Werror run-tests
-# Tests beside stand-ins wait more than they compute: four at a time, however few the cores.
-run-tests: $(if $(PYTESTS),$(B)/porter) $(UNITS) $(FUZZERS)
+run-tests: $(B)/porter $(UNITS) $(FUZZERS)
 	PORTER=$(B)/porter tests/run $(UNITS) \
 		$(foreach f,$(FUZZERS),'$f tests/fuzz/corpus/$(f:$(B)/fuzz_%=%)') \
-		$(if $(PYTESTS),'$(PYTEST) $(PYTESTS)') \
-		'$(PYTEST) -n 4 tests/standin' \
-		'$(PYTHON) tests/standin/up $(PYTEST) -n 4 -m "not real" tests/cluster' \
+		'$(PYTEST) -n auto $(PYTESTS)' \
+		'$(WAITING) tests/e2e tests/standin' \
+		'$(PYTHON) tests/standin/up $(WAITING) -m "not real" tests/cluster' \
 		'tests/run "$(PYTHON) tests/standin/soak 100 1" "$(PYTHON) tests/standin/soak 100 2"'
 soak: all
 	PORTER=$(or $(PORTER),porter) $(PYTHON) tests/standin/soak $(SOAK) $(SEED)

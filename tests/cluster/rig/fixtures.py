@@ -29,7 +29,7 @@ def namespace(new_namespace, cluster):
 def new_porter(request, tmp_path):
     """A function that makes a Porter with some settings; stopped, in good order, with the test."""
     assert BINARY.exists(), f"{BINARY} is missing: run make first, or set PORTER"
-    request.node.porters = []
+    request.node.porters, request.node.failed = [], False  # it may have been run before
 
     def make(**settings):
         folder = tmp_path / f"porter-{len(request.node.porters)}"
@@ -37,10 +37,9 @@ def new_porter(request, tmp_path):
         request.node.porters.append(Porter(folder, **settings))
         return request.node.porters[-1]
     yield make
-    failed = getattr(request.node, "failed", False)
     for porter in request.node.porters:
         if porter.process:
-            porter.kill() if failed else porter.stop()
+            porter.kill() if request.node.failed else porter.stop()
 
 
 @pytest.fixture
@@ -61,3 +60,13 @@ def pytest_runtest_makereport(item):
         item.failed = True
         for porter in getattr(item, "porters", []):
             report.sections.append((f"porter in {porter.folder.name}", porter.told()))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Why those failed that were run again."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"first try of {report.nodeid}")
+        terminalreporter.line(report.longreprtext)
+        for title, text in report.sections:
+            terminalreporter.section(title, "-")
+            terminalreporter.line(text)
