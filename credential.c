@@ -311,6 +311,7 @@ bool credential_refused(struct credential *c, unsigned number)
 	if (!c->k->exec || loop_now() - c->got_ms < CREDENTIAL_YOUNG_MS)
 		return false;
 	c->has = false;
+	c->number = ++Numbers; /* who has not sent it yet is not to go without any */
 	timer_stop(&c->ahead); /* would not wait for the end of a pause */
 	return true;
 }

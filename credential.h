@@ -57,7 +57,8 @@ bool credential_put(const struct credential *c, struct buf *out, struct err *e);
 /* The certificate to show, or NULL; good until the next credential_ask(). */
 const struct tls_identity *credential_identity(const struct credential *c);
 
-/* Which one it is: no other, of no user, has its number. */
+/* Which one it is: no other, of no user, has its number; where there is none, that of the
+ * lack of it.  Who has asked, and finds another number when it is to be sent, asks again. */
 unsigned credential_number(const struct credential *c);
 
 /* The server has refused (401) the one of that number.  Returns whether there is another

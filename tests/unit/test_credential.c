@@ -557,6 +557,7 @@ static void what_is_refused_is_got_anew_unless_it_is_young(void **state)
 	assert_true(ask(0));
 	clock_skip(CREDENTIAL_YOUNG_MS);
 	assert_true(credential_refused(C, number));
+	assert_int_not_equal(credential_number(C), number);
 	assert_true(credential_refused(C, number)); /* another who has met the same */
 	login_answer("\"token\":\"two\"", 0);
 	assert_string_equal(get(), "Authorization: Bearer two\r\n");

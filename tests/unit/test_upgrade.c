@@ -689,6 +689,21 @@ static void asks_again_but_once_where_the_server_is_slow(void **state)
 	assert_int_equal(login_runs(), 2);
 }
 
+/* Others are told first, while this one is on its way to the server. */
+static void does_not_go_without_a_credential_where_it_was_refused_meanwhile(void **state)
+{
+	(void)state;
+	struct credential *c = cluster_credential(Cluster);
+	log_in();
+	login_answer("\"token\":\"two\"", 0);
+	ask();
+	assert_true(credential_refused(c, credential_number(c)));
+	run_until(is_told);
+	assert_non_null(Told.conn);
+	assert_token("two");
+	assert_int_equal(login_runs(), 2);
+}
+
 static struct cluster *cluster_with(const char *token)
 {
 	struct kubeconfig k = {.host = mem_dup("127.0.0.1"), .port = Far.port};
@@ -785,6 +800,7 @@ int main(void)
 		TEST_LOGIN(asks_again_where_a_credential_is_refused),
 		TEST_LOGIN(asks_again_but_once),
 		TEST_LOGIN(asks_again_but_once_where_the_server_is_slow),
+		TEST_LOGIN(does_not_go_without_a_credential_where_it_was_refused_meanwhile),
 		TEST_LOGIN(what_waits_for_a_plugin_goes_on_with_what_is_taken),
 		TEST(sends_no_credential_where_it_was_not_connected_for_it),
 	};
