@@ -10,7 +10,7 @@ import pytest
 
 from rig import apps
 from rig.porter import BINARY
-from rig.waiting import LIMIT, free_port, until
+from rig.waiting import LIMIT, free_port
 
 SOON = os.environ | {"PORTER_RECONNECT_DELAY": "300ms"}
 FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1|\[::1\]):(\d+) -> (\d+)\n")
@@ -88,14 +88,17 @@ def test_both_addresses_serve(adhoc):
 
 
 def test_the_port_is_told_when_it_serves_and_once(adhoc, namespace):
-    """The pod comes late, and its container restarts later."""
+    """The pod comes late, and is replaced later."""
+    def troubles():
+        return errors(porter).count(" forward=developer/late reason=")
     porter = adhoc("pod/late", ":7007", "pod/web", ":7007")
     porter.until(lambda: "developer/late" in errors(porter) and len(porter.lines) == 2, "the one that is there is told")
     pod = namespace.pod("late")
     late, = told(porter, 2).keys() - {int(FORWARDING.fullmatch(porter.lines[0])[2])}
     assert apps.echo(late) == b"hello"
+    before = troubles()
     pod.delete(0)
-    until(lambda: not pod.exists(), "the pod is gone")
+    porter.until(lambda: not pod.exists() and troubles() > before, "the pod is missed")
     namespace.pod("late")
     porter.until(lambda: errors(porter).count("forward active forward=developer/late ") == 2, "it serves again")
     assert porter.wait_echo(late) == b"hello"
