@@ -215,6 +215,15 @@ bool cluster_find_way(struct cluster *c, const char *ssh, char *const *command, 
 	return good || blame(c, e, &cause);
 }
 
+const char *transport_name(enum transport t)
+{
+	static const char *const Name[] = {[TRANSPORT_AUTO] = "auto",
+		[TRANSPORT_WEBSOCKET] = "websocket",
+		[TRANSPORT_SPDY] = "spdy",
+		[TRANSPORT_V4] = "v4"};
+	return Name[t];
+}
+
 enum transport cluster_transport(const struct cluster *c)
 {
 	return c->asked ? c->asked : c->known;

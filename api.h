@@ -24,6 +24,8 @@ enum transport {
 	TRANSPORT_V4,        /* v4.channel.k8s.io: a WebSocket for each connection */
 };
 
+const char *transport_name(enum transport t); /* "websocket", ... */
+
 /* Takes the kubeconfig over and decodes its certificates; counts one user.
  * NULL with *e set ("cluster 'prod': ..."); the kubeconfig is freed then, too. */
 struct cluster *cluster_new(const char *name, struct kubeconfig *k, struct err *e);

@@ -185,6 +185,7 @@ static void on_data(void *owner, const uint8_t *p, size_t n)
 	c->heard_ms = loop_now();
 	forget_early(c);
 	c->down += n;
+	c->list->down += n;
 	ssize_t sent = buf_len(&c->out) ? 0 : send_some(c, p, n);
 	if (sent < 0) {
 		client_broke(c, errno);
@@ -276,6 +277,7 @@ static size_t move_some(struct client *c)
 					      : pull_and_keep(c, &drained);
 	if (n > 0) {
 		c->up += (uint64_t)n;
+		c->list->up += (uint64_t)n;
 		c->readable = c->hangup || !drained;
 		return (size_t)n;
 	}
@@ -499,6 +501,7 @@ static bool open_channel(struct client *c, struct pool *pool)
 	if (!c->channel)
 		return false;
 	stop_holding(c);
+	c->list->served += !*c->pod;
 	c->passes_half_close = pool_passes_half_close(pool);
 	strncpy(c->pod, channel_pod(c->channel), sizeof c->pod - 1);
 	strncpy(c->uid, channel_uid(c->channel), sizeof c->uid - 1);

@@ -22,7 +22,9 @@ struct client;
 /* The clients of one forward, the oldest first.  Starts as {0}. */
 struct clients {
 	struct client *first, **last;
-	unsigned count, held;
+	unsigned count, held; /* those that there are, and which of them are held */
+	uint64_t served;      /* that had a channel, in all */
+	uint64_t up, down;    /* bytes from and to all of them, as they move */
 };
 
 struct client_end {

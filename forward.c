@@ -608,6 +608,21 @@ static int64_t checked_ms(const struct forward *f)
 	return ms > f->active_ms ? ms : f->active_ms;
 }
 
+void forward_numbers(const struct forward *f, struct forward_numbers *n)
+{
+	enum transport by = f->pool ? pool_transport(f->pool) : TRANSPORT_AUTO;
+	*n = (struct forward_numbers){.served = f->clients.served,
+		.bytes_up = f->clients.up,
+		.bytes_down = f->clients.down,
+		.connections = f->clients.count,
+		.held = f->clients.held,
+		.tunnels = f->pool ? pool_tunnels(f->pool) : 0,
+		.transport = by ? transport_name(by) : NULL,
+		.round_trip_ms = f->pool ? pool_round_trip_ms(f->pool) : -1,
+		.checked_ms = f->pool ? checked_ms(f) : 0,
+		.attempts = f->state == FORWARD_ACTIVE ? 0 : f->attempts};
+}
+
 static void say_active(const struct forward *f, char text[FORWARD_INFO])
 {
 	const char *but = reservation(f);

@@ -26,6 +26,7 @@ enum forward_state {
 	FORWARD_RECONNECTING, /* lost, and the cause is passing */
 	FORWARD_FAILED,       /* the last try's cause needs a person; tried all the same */
 	FORWARD_STOPPED,
+	FORWARD_STATES,
 };
 
 /* "Active", ... */
@@ -86,6 +87,20 @@ const struct err *forward_error(const struct forward *f);
 
 /* Its last events: what is a state's name, or "Moved" (to another pod). */
 const struct history *forward_history(const struct forward *f);
+
+/* What it has done since it began, and what there is now. */
+struct forward_numbers {
+	uint64_t served;            /* connections in all that went on to a pod */
+	uint64_t bytes_up;          /* from local clients, those that are open included */
+	uint64_t bytes_down;        /* to them */
+	unsigned connections, held; /* open now, and which of them wait */
+	unsigned tunnels;           /* open, or being opened */
+	const char *transport; /* of the newest tunnel: "websocket", "spdy", "v4"; NULL: none */
+	int64_t round_trip_ms; /* through a tunnel to the pod's node; -1: not measured */
+	int64_t checked_ms;    /* when it last proved to be well, by loop_now(); 0: never */
+	unsigned attempts;     /* that have failed since it was last Active */
+};
+void forward_numbers(const struct forward *f, struct forward_numbers *n);
 
 /* What is to be known of the state, in words: "checked 2s ago", "checked 2s ago,
  * pod not ready", "retry in 3s (attempt 2)", "pod not found". */

@@ -300,6 +300,17 @@ unsigned pool_tunnels(const struct pool *p)
 	return p->count;
 }
 
+enum transport pool_transport(const struct pool *p)
+{
+	const struct member *newest = NULL;
+	for (unsigned i = 0; i < p->count; i++) {
+		const struct member *m = &p->member[i];
+		if (tunnel_is_ready(m->tunnel) && (!newest || m->since_ms >= newest->since_ms))
+			newest = m;
+	}
+	return newest ? tunnel_transport(newest->tunnel) : TRANSPORT_AUTO;
+}
+
 int64_t pool_round_trip_ms(const struct pool *p)
 {
 	int64_t best = -1;

@@ -64,5 +64,6 @@ bool pool_passes_half_close(const struct pool *p);
 
 bool pool_is_ready(const struct pool *p); /* a channel can be had */
 unsigned pool_tunnels(const struct pool *p);
-int64_t pool_round_trip_ms(const struct pool *p); /* the last measured; -1: none */
-int64_t pool_answered_ms(const struct pool *p);   /* when a tunnel last proved to be well */
+enum transport pool_transport(const struct pool *p); /* of the newest that is open; AUTO: none is */
+int64_t pool_round_trip_ms(const struct pool *p);    /* the last measured; -1: none */
+int64_t pool_answered_ms(const struct pool *p);      /* when a tunnel last proved to be well */

@@ -532,6 +532,11 @@ unsigned tunnel_channels(const struct tunnel *t)
 	return t->channels;
 }
 
+enum transport tunnel_transport(const struct tunnel *t)
+{
+	return t->transport;
+}
+
 int64_t tunnel_round_trip_ms(const struct tunnel *t)
 {
 	return t->round_trip_ms;

@@ -61,8 +61,9 @@ bool tunnel_is_blocked(const struct tunnel *t); /* the server takes nothing, for
 bool tunnel_is_stalled(const struct tunnel *t); /* held up by a client or by the server */
 bool tunnel_is_silent(const struct tunnel *t);  /* fenced: what was asked is not answered */
 unsigned tunnel_channels(const struct tunnel *t);
-int64_t tunnel_round_trip_ms(const struct tunnel *t); /* of the last ping; -1: none yet */
-int64_t tunnel_answered_ms(const struct tunnel *t);   /* when it last proved to be well */
+enum transport tunnel_transport(const struct tunnel *t); /* AUTO: not known before it is ready */
+int64_t tunnel_round_trip_ms(const struct tunnel *t);    /* of the last ping; -1: none yet */
+int64_t tunnel_answered_ms(const struct tunnel *t);      /* when it last proved to be well */
 const struct err *tunnel_error(const struct tunnel *t);
 
 /* ---- channels ---- */

@@ -269,6 +269,15 @@ static void user_says(struct user *u, const char *text)
 	assert_int_equal(send(u->io.fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
+/* It breaks its connection off. */
+static void user_resets(struct user *u)
+{
+	static const struct linger Reset = {.l_onoff = 1};
+	setsockopt(u->io.fd, SOL_SOCKET, SO_LINGER, &Reset, sizeof Reset);
+	io_close(&u->io);
+	settle();
+}
+
 static struct user *Who;
 
 static bool is_answered(void)
@@ -411,6 +420,79 @@ static void passes_connections_on(void **state)
 	assert_true(is_served(connect_one(0)));
 	assert_true(is_served(connect_one(1)));
 	assert_int_equal(Api.opened, 2);
+}
+
+/* ---- what it counts ---- */
+
+static const struct forward_numbers *numbers(void)
+{
+	static struct forward_numbers n;
+	forward_numbers(F[0], &n);
+	return &n;
+}
+
+static void counts_what_moves_while_it_moves(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_active();
+	assert_int_equal(numbers()->served, 0);
+	assert_int_equal(numbers()->tunnels, 1);
+	assert_string_equal(numbers()->transport, "websocket");
+	assert_int_equal(numbers()->round_trip_ms, -1);
+	struct user *first = connect_one(0), *second = connect_one(1);
+	assert_true(is_served(first) && is_served(second));
+	assert_int_equal(numbers()->served, 2);
+	assert_int_equal(numbers()->connections, 2);
+	assert_int_equal(numbers()->held, 0);
+	assert_int_equal(numbers()->bytes_up, 10);
+	assert_int_equal(numbers()->bytes_down, 10);
+	user_resets(first);
+	assert_true(is_served(second));
+	assert_int_equal(numbers()->served, 2);
+	assert_int_equal(numbers()->connections, 1);
+	assert_int_equal(numbers()->bytes_up, 15);
+	assert_int_equal(numbers()->bytes_down, 15);
+	loop_skip(INTERVAL_MS + INTERVAL_MS / 10);
+	assert_true(numbers()->round_trip_ms >= 0);
+	assert_in_range(numbers()->checked_ms, loop_now() - INTERVAL_MS, loop_now());
+}
+
+static void counts_those_that_wait(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	Api.upgrade = 503;
+	start();
+	wait_for(FORWARD_RECONNECTING);
+	held_user(0);
+	assert_int_equal(numbers()->connections, 1);
+	assert_int_equal(numbers()->held, 1);
+	assert_int_equal(numbers()->served, 0);
+	assert_int_equal(numbers()->bytes_up, 0);
+	assert_null(numbers()->transport);
+	assert_int_equal(numbers()->attempts, 1);
+	Api.upgrade = 101;
+	wait_for(FORWARD_ACTIVE);
+	settle();
+	assert_int_equal(numbers()->held, 0);
+	assert_int_equal(numbers()->served, 1);
+	assert_int_equal(numbers()->attempts, 0);
+}
+
+/* It is one connection, however often it is opened. */
+static void counts_one_that_goes_elsewhere_once(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY}, {"web-2", "u-2", READY});
+	be_healthy();
+	Api.application = HAS_NO_POD;
+	Api.sick = "web-2";
+	struct user *u = connect_one(0);
+	user_says(u, "hello");
+	assert_true(comes_to_be_served(u));
+	assert_int_equal(numbers()->served, 1);
+	assert_int_equal(numbers()->bytes_up, 5);
 }
 
 /* ---- the wait for the next try ---- */
@@ -1372,6 +1454,9 @@ int main(void)
 		TEST(says_that_a_pod_by_name_is_not_ready),
 		TEST(is_active_without_a_tunnel_where_each_carries_one),
 		TEST(passes_connections_on),
+		TEST(counts_what_moves_while_it_moves),
+		TEST(counts_those_that_wait),
+		TEST(counts_one_that_goes_elsewhere_once),
 		TEST(waits_longer_after_each_failure),
 		TEST(begins_anew_after_success),
 		TEST(goes_on_waiting_where_success_does_not_last),

@@ -82,8 +82,11 @@ static void keeps_one_tunnel_at_hand(void **state)
 	(void)state;
 	assert_false(pool_is_ready(Pool));
 	assert_int_equal(pool_tunnels(Pool), 0);
+	assert_int_equal(pool_transport(Pool), TRANSPORT_AUTO);
 	pool_use(Pool, &Web);
+	assert_int_equal(pool_transport(Pool), TRANSPORT_AUTO);
 	assert_true(loop_until(is_ready));
+	assert_int_equal(pool_transport(Pool), TRANSPORT_WEBSOCKET);
 	assert_true(Room);
 	loop_skip(POOL_SPARE_MS);
 	pool_use(Pool, &Web);
