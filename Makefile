@@ -17,7 +17,7 @@ L2 = connect http inifile json names noproxy sections socks spdy value ws yaml y
 L3 = conn der dial pem pki proxy relay route tls x509
 L4 = api channel credential entry exec_credential k8s kubeconfig kubefiles kubeuser plugin pod tunnel upgrade watch
 L5 = adhoc check client config forward health history keys listener manager pick pool probe
-L6 = options porter ready report
+L6 = options porter ready report view
 LAYERS = 0 1 2 3 4 5 6
 
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev

@@ -487,6 +487,11 @@ struct forward *manager_forward(const struct manager *m, size_t i)
 	return m->set.members[i]->forward;
 }
 
+const char *manager_cluster_name(const struct manager *m, size_t i)
+{
+	return m->set.members[i]->group->own.name;
+}
+
 size_t manager_active(const struct manager *m)
 {
 	size_t n = 0;

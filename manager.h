@@ -45,7 +45,8 @@ enum exit_status manager_apply(
 void manager_start(struct manager *m);
 
 size_t manager_count(const struct manager *m);
-struct forward *manager_forward(const struct manager *m, size_t i); /* by the file's order */
+struct forward *manager_forward(const struct manager *m, size_t i);  /* by the file's order */
+const char *manager_cluster_name(const struct manager *m, size_t i); /* that one's cluster */
 size_t manager_active(const struct manager *m); /* how many of them are Active */
 
 /* The i-th cluster of a configuration by itself, for those who want no forwards; to be
