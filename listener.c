@@ -135,12 +135,17 @@ static bool bind_all(struct listener *l, const struct listener_spec *spec, struc
 	return bind_one(s, spec, (struct sockaddr *)&v6, sizeof v6, is_v4, e);
 }
 
-static bool open_once(struct listener *l, const struct listener_spec *spec, struct err *e)
+void listener_init(struct listener *l, const struct listener_spec *spec)
 {
-	*l = (struct listener){.pause.on = on_pause, .name = spec->name};
+	*l = (struct listener){.pause.on = on_pause, .port = spec->port, .name = spec->name};
 	for (int i = 0; i < LISTENER_SOCKETS; i++)
 		l->socket[i] = (struct listener_socket){
 			.io = {.fd = -1, .on = on_connection}, .listener = l};
+}
+
+static bool open_once(struct listener *l, const struct listener_spec *spec, struct err *e)
+{
+	listener_init(l, spec);
 	if (bind_all(l, spec, e)) {
 		l->port = port_of(l->socket[0].io.fd);
 		return true;
@@ -175,4 +180,13 @@ void listener_close(struct listener *l)
 	timer_stop(&l->pause);
 	for (int i = 0; i < LISTENER_SOCKETS; i++)
 		io_close(&l->socket[i].io);
+}
+
+/* close(2) waits for the end of the batch, and is nothing where others have copies. */
+void listener_end(struct listener *l)
+{
+	int fd[LISTENER_SOCKETS];
+	for (size_t n = listener_sockets(l, fd); n--;)
+		shutdown(fd[n], SHUT_RDWR);
+	listener_close(l);
 }

@@ -13,7 +13,7 @@ struct listener;
 
 enum { LISTENER_SOCKETS = 2 }; /* 127.0.0.1 and ::1 */
 
-/* Embedded in its owner.  Starts as {0}, then listener_open(). */
+/* Embedded in its owner.  Starts as {0}, then listener_init() or listener_open(). */
 struct listener {
 	struct listener_socket {
 		struct io io;
@@ -21,7 +21,7 @@ struct listener {
 	} socket[LISTENER_SOCKETS];
 	struct timer pause; /* set while there are no descriptors */
 	bool accepting;
-	uint16_t port; /* listened on, also where any was asked for */
+	uint16_t port; /* listened on, also where any was asked for; stays when it is closed */
 	const char *name;
 	void (*take)(void *owner, int fd, const struct sockaddr_storage *from);
 	void *owner;
@@ -36,8 +36,12 @@ struct listener_spec {
 	size_t lent_count;   /* wanted is used (a copy of it), and not bound anew */
 };
 
+/* It has no sockets yet. */
+void listener_init(struct listener *l, const struct listener_spec *spec);
+
 /* Binds and listens: connections wait in the kernel.  The loop is not needed.  False
- * with *e set where the port is taken or cannot be bound; nothing is open then. */
+ * with *e set where the port is taken or cannot be bound; nothing is open then.  Also
+ * after listener_close() and listener_end(). */
 bool listener_open(struct listener *l, const struct listener_spec *spec, struct err *e);
 
 /* Who takes connections: `fd` is non-blocking, and the owner's.  Called from the loop. */
@@ -53,3 +57,7 @@ size_t listener_sockets(const struct listener *l, int fd[LISTENER_SOCKETS]);
 
 /* Where they were lent, connections that wait in the kernel are not lost. */
 void listener_close(struct listener *l);
+
+/* The same for all who were lent them: the port is free at once, and connections that
+ * wait are reset. */
+void listener_end(struct listener *l);

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -164,6 +165,44 @@ static void waits_where_there_are_no_descriptors_left(void **state)
 	close(fd);
 }
 
+/* A close(2) of ours alone would leave the port to whoever has a copy. */
+static void frees_its_port_at_once_whoever_has_copies(void **state)
+{
+	int fd[LISTENER_SOCKETS];
+	struct err e = {0};
+	char byte;
+	(void)state;
+	assert_true(open_at("127.0.0.1", true, NULL));
+	assert_int_equal(listener_sockets(&L, fd), 1);
+	int copy = dup(fd[0]), waits = connect_to("127.0.0.1");
+	assert_true(copy >= 0 && waits >= 0);
+	listener_end(&L);
+	assert_int_equal(listener_sockets(&L, fd), 0);
+	assert_int_equal(L.port, Port);
+	assert_int_equal(connect_to("127.0.0.1"), -1);
+	assert_int_equal(recv(waits, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	if (!open_at("127.0.0.1", true, &e))
+		fail_msg("%s", e.text);
+	close(copy);
+	close(waits);
+}
+
+static void is_closed_before_it_is_opened(void **state)
+{
+	const struct listener_spec spec = {
+		.address = "127.0.0.1", .port = Port, .name = "prod/web"};
+	int fd[LISTENER_SOCKETS];
+	(void)state;
+	listener_init(&L, &spec);
+	listener_accept(&L, true);
+	assert_int_equal(L.port, Port);
+	assert_int_equal(listener_sockets(&L, fd), 0);
+	listener_end(&L);
+	assert_int_equal(connect_to("127.0.0.1"), -1);
+	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0); /* which a zero would have closed */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -174,6 +213,8 @@ int main(void)
 		TEST(names_the_port_that_is_taken_and_keeps_nothing_open),
 		TEST(leaves_connections_in_the_backlog_until_they_are_wanted),
 		TEST(waits_where_there_are_no_descriptors_left),
+		TEST(frees_its_port_at_once_whoever_has_copies),
+		TEST(is_closed_before_it_is_opened),
 	};
 	return cmocka_run_group_tests_name("listener", tests, NULL, NULL);
 }
