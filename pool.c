@@ -10,7 +10,7 @@
 
 struct member {
 	struct tunnel *tunnel;
-	bool draining; /* to a pod that is not used any more */
+	bool draining; /* to a pod that is not used any more, or replaced */
 	bool opened;   /* it was ready once */
 	bool own;      /* v4: opened for one channel, on demand */
 	int64_t since_ms;
@@ -214,19 +214,32 @@ static void on_tunnel(void *owner, struct tunnel *t, enum tunnel_event event)
 	}
 }
 
+static void drain_all(struct pool *p)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		p->member[i].draining = true;
+		tunnel_fence(p->member[i].tunnel);
+	}
+}
+
 void pool_use(struct pool *p, const struct k8s_pod *pod)
 {
 	bool same = pod && !strcmp(p->pod.uid, pod->uid) && !strcmp(p->pod.name, pod->name);
 	if (!same)
-		for (unsigned i = 0; i < p->count; i++) {
-			p->member[i].draining = true;
-			tunnel_fence(p->member[i].tunnel);
-		}
+		drain_all(p);
 	p->must_wait &= same && p->has_pod; /* another pod may be on a node that stays */
 	p->has_pod = pod;
 	p->pod = pod ? *pod : (struct k8s_pod){0};
 	if (!p->must_wait)
 		timer_stop(&p->spare);
+	tend(p);
+}
+
+void pool_renew(struct pool *p)
+{
+	drain_all(p);
+	p->must_wait = false;
+	timer_stop(&p->spare);
 	tend(p);
 }
 

@@ -44,6 +44,10 @@ void pool_limit(struct pool *p, unsigned limit); /* another one, for those to co
  * last one.  NULL: to none.  Where the last try failed, this is the next one. */
 void pool_use(struct pool *p, const struct k8s_pod *pod);
 
+/* New channels go to new tunnels, the first of which is opened at once; those there are
+ * drain as above. */
+void pool_renew(struct pool *p);
+
 /* Opens a channel to the pod's port: on an idle tunnel, else on the one with
  * the fewest channels that is neither stalled nor fenced, nor blocked if there is
  * another.  NULL: there is none;

@@ -187,6 +187,38 @@ static void says_once_that_no_tunnel_answers_and_opens_another(void **state)
 	assert_int_equal(Silent, 1);
 }
 
+static void opens_a_new_tunnel_where_it_is_renewed(void **state)
+{
+	(void)state;
+	pool_renew(Pool); /* there is no pod to open one to */
+	assert_int_equal(pool_tunnels(Pool), 0);
+	pool_use(Pool, &Web);
+	assert_true(loop_until(is_ready));
+	pool_renew(Pool);
+	assert_false(pool_is_ready(Pool));
+	assert_true(loop_until(has_two));
+	assert_true(loop_until(is_ready));
+	assert_true(loop_until_quiet());
+	assert_int_equal(pool_tunnels(Pool), 1);
+	assert_int_equal(Far.accepted, 2);
+	assert_int_equal(Lost, 0);
+}
+
+/* The wait is for those that nobody has asked for. */
+static void is_renewed_at_once_where_a_spare_must_wait(void **state)
+{
+	(void)state;
+	pool_use(Pool, &Web);
+	assert_true(loop_until(is_ready));
+	far_goaway();
+	far_look();
+	assert_true(loop_until_quiet());
+	assert_int_equal(Far.accepted, 1);
+	pool_renew(Pool);
+	assert_true(loop_until(is_ready));
+	assert_int_equal(Far.accepted, 2);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -199,6 +231,8 @@ int main(void)
 		TEST(asks_for_another_pod_at_once_all_the_same),
 		TEST(replaces_at_once_what_has_served_for_long),
 		TEST(says_once_that_no_tunnel_answers_and_opens_another),
+		TEST(opens_a_new_tunnel_where_it_is_renewed),
+		TEST(is_renewed_at_once_where_a_spare_must_wait),
 	};
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
