@@ -52,6 +52,8 @@ struct forward {
 	int64_t wished_ms;      /* by the server, that there be none before */
 	int64_t hurry_ms;       /* HURRY_MS later for each wait that was cut short */
 	struct timer ping;      /* each interval */
+	struct task tell;       /* `on`, of what others have made of it */
+	bool draining;          /* Stopped, but connections go on */
 	char tried[K8S_UID];    /* the pod that tunnels were last opened to */
 	char serving[K8S_NAME]; /* the pod that connections last went to */
 	bool warned;            /* of what the look for the pod warns of */
@@ -106,7 +108,7 @@ static void log_state(const struct forward *f)
 {
 	static const char *const Words[] = {"forward starting", "forward active",
 		"forward reconnecting", "forward failed", "forward stopped"};
-	const struct k8s_pod *pod = k8s_pod(f->target);
+	const struct k8s_pod *pod = forward_pod(f);
 	enum log_level level =
 		f->state == FORWARD_RECONNECTING ? LOG_WARN : err_rule(f->err.kind)->level;
 	if (f->state == FORWARD_ACTIVE)
@@ -115,10 +117,14 @@ static void log_state(const struct forward *f)
 				LOG_STR("pod", pod ? pod->name : ""),
 				LOG_NUM("local_port", f->listener.port),
 				LOG_NUM("remote_port", pod ? pod->port : 0)));
-	else
+	else if (f->err.kind)
 		log_line(level, Words[f->state],
 			LOG_FIELDS(LOG_STR("forward", f->name), LOG_STR("reason", f->err.text),
 				LOG_NUM("attempt", f->attempts)));
+	else
+		log_line(level, Words[f->state],
+			LOG_FIELDS(LOG_STR("forward", f->name),
+				LOG_NUM("local_port", f->listener.port)));
 }
 
 /* What is the same as before is counted, and the count told before what comes next.
@@ -135,14 +141,21 @@ static bool note(struct forward *f, const char *what, const char *why)
 	return true;
 }
 
-static void set_state(struct forward *f, enum forward_state state, const struct err *e)
+/* Returns whether it is news. */
+static bool enter(struct forward *f, enum forward_state state, const struct err *e)
 {
 	f->state = state;
 	f->err = *e;
 	if (!note(f, forward_state_name(state), e->text))
-		return;
+		return false;
 	log_state(f);
-	f->on(f->owner, f);
+	return true;
+}
+
+static void set_state(struct forward *f, enum forward_state state, const struct err *e)
+{
+	if (!f->draining && enter(f, state, e))
+		f->on(f->owner, f);
 }
 
 static void leave_active(struct forward *f)
@@ -174,6 +187,8 @@ static void become_active(struct forward *f)
 {
 	const struct k8s_pod *pod = k8s_pod(f->target);
 	timer_stop(&f->retry);
+	if (f->draining)
+		return;
 	health_start(f->health);
 	note_pod(f, pod ? pod->name : "");
 	if (f->state == FORWARD_ACTIVE || health_error(f->health)->kind)
@@ -408,6 +423,8 @@ static void on_health(void *owner)
 
 void forward_wake(struct forward *f, bool slept)
 {
+	if (!f->pool)
+		return;
 	(slept ? pool_doubt : pool_ping)(f->pool);
 	if (!timer_is_set(&f->retry))
 		return;
@@ -450,6 +467,8 @@ static void on_gone(void *owner, const struct client_end *end)
 			LOG_NUM("ms", end->ms),
 			LOG_STR("reason", end->err ? end->err->text : "closed")));
 	set_accepting(f);
+	if (f->draining && !f->clients.count)
+		task_post(&f->tell);
 }
 
 static const struct client_ops Client_ops = {.held_again = on_held_again, .gone = on_gone};
@@ -491,6 +510,19 @@ static void free_forward(void *p)
 	free(f);
 }
 
+static struct listener_spec listener_spec(
+	const struct forward *f, uint16_t port, const int *lent, size_t lent_count)
+{
+	return (struct listener_spec){.address = f->own->local_address,
+		.only_that = f->own->address_is_set,
+		.port = port,
+		.name = f->name,
+		.lent = lent,
+		.lent_count = lent_count};
+}
+
+static void on_tell(struct task *task);
+
 struct forward *forward_new(const struct forward_spec *spec, struct err *e)
 {
 	struct forward *f = mem_new(sizeof *f);
@@ -500,16 +532,15 @@ struct forward *forward_new(const struct forward_spec *spec, struct err *e)
 		.own = spec->own,
 		.cluster = spec->cluster,
 		.name = mem_dup_n(buf_data(&name), buf_len(&name)),
+		.state = spec->stopped ? FORWARD_STOPPED : FORWARD_STARTING,
 		.retry.on = on_retry,
-		.ping.on = on_ping};
+		.ping.on = on_ping,
+		.tell.on = on_tell};
 	buf_free(&name);
-	const struct listener_spec listener = {.address = f->own->local_address,
-		.only_that = f->own->address_is_set,
-		.port = f->own->local_port,
-		.name = f->name,
-		.lent = spec->lent,
-		.lent_count = spec->lent_count};
-	if (listener_open(&f->listener, &listener, e))
+	const struct listener_spec at =
+		listener_spec(f, f->own->local_port, spec->lent, spec->lent_count);
+	listener_init(&f->listener, &at);
+	if (spec->stopped || listener_open(&f->listener, &at, e))
 		return f;
 	loop_free_later(f, free_forward);
 	return NULL;
@@ -523,6 +554,8 @@ static void follow(struct forward *f)
 
 void forward_leave(struct forward *f)
 {
+	if (!f->target)
+		return;
 	k8s_unfollow(f->target);
 	f->target = NULL;
 	f->tried[0] = '\0';
@@ -533,12 +566,14 @@ void forward_leave(struct forward *f)
 void forward_return(struct forward *f)
 {
 	struct err e = {0};
+	if (!f->pool)
+		return;
 	err_set(&e, ERR_NETWORK, 0, "the kubeconfig leads to another server");
 	follow(f);
 	trouble(f, &e, true);
 }
 
-void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner)
+static void run(struct forward *f)
 {
 	const struct pool_spec pool = {.cluster = f->cluster,
 		.namespace = f->own->target.namespace,
@@ -546,28 +581,41 @@ void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f)
 	const struct health_spec health = {.at = {f->own->local_address, f->listener.port, f->name},
 		.probe = &f->own->probe,
 		.interval_ms = f->settings->check_interval_ms};
-	f->on = on;
-	f->owner = owner;
 	f->pool = pool_new(&pool, &Pool_ops, f);
 	f->health = health_new(&health, on_health, f);
 	follow(f);
 	timer_about(&f->ping, f->settings->check_interval_ms);
+}
+
+static void serve(struct forward *f)
+{
 	listener_serve(&f->listener, take, f);
 	set_accepting(f);
 }
 
+void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner)
+{
+	f->on = on;
+	f->owner = owner;
+	if (f->state == FORWARD_STOPPED)
+		return;
+	run(f);
+	serve(f);
+}
+
 void forward_adjust(struct forward *f)
 {
+	if (!f->pool)
+		return;
 	k8s_set_interval(f->target, f->settings->check_interval_ms);
 	health_set_interval(f->health, f->settings->check_interval_ms);
 	pool_limit(f->pool, f->settings->tunnels);
 	timer_about(&f->ping, f->settings->check_interval_ms);
 }
 
-void forward_free(struct forward *f)
+/* Nothing runs any more. */
+static void rest(struct forward *f)
 {
-	f->state = FORWARD_STOPPED;
-	listener_close(&f->listener);
 	timer_stop(&f->retry);
 	timer_stop(&f->ping);
 	clients_close(&f->clients);
@@ -577,8 +625,94 @@ void forward_free(struct forward *f)
 		pool_free(f->pool);
 	if (f->target)
 		k8s_unfollow(f->target);
+	f->health = NULL;
+	f->pool = NULL;
+	f->target = NULL;
+	f->draining = false;
+}
+
+void forward_free(struct forward *f)
+{
+	listener_close(&f->listener);
+	rest(f);
+	task_drop(&f->tell);
 	loop_free_later(f, free_forward);
 }
+
+/* ---- what others want of it ---- */
+
+static void on_tell(struct task *task)
+{
+	struct forward *f = OWNER_OF(task, struct forward, tell);
+	if (f->draining && !f->clients.count)
+		rest(f);
+	f->on(f->owner, f);
+}
+
+static void tell_later(struct forward *f, enum forward_state state)
+{
+	enter(f, state, &(struct err){0});
+	task_post(&f->tell);
+}
+
+void forward_stop(struct forward *f)
+{
+	if (f->state == FORWARD_STOPPED && !f->draining)
+		return;
+	listener_end(&f->listener);
+	rest(f);
+	tell_later(f, FORWARD_STOPPED);
+}
+
+/* Of one that drains, what there is goes on. */
+bool forward_resume(struct forward *f, struct err *e)
+{
+	const struct listener_spec at = listener_spec(f, f->listener.port, NULL, 0);
+	if (f->state != FORWARD_STOPPED)
+		return true;
+	if (!listener_open(&f->listener, &at, e))
+		return false;
+	f->attempts = 0;
+	f->at_once = f->was_healthy = false;
+	f->tried[0] = '\0';
+	f->draining = false;
+	if (!f->pool)
+		run(f);
+	else
+		k8s_look(f->target);
+	serve(f);
+	tell_later(f, FORWARD_STARTING);
+	return true;
+}
+
+void forward_reconnect(struct forward *f)
+{
+	if (f->state == FORWARD_STOPPED)
+		return;
+	f->attempts = 0;
+	f->at_once = false;
+	if (timer_is_set(&f->retry)) {
+		timer_after(&f->retry, 0);
+		return;
+	}
+	health_pause(f->health);
+	pool_renew(f->pool);
+	k8s_look(f->target);
+}
+
+void forward_drain(struct forward *f)
+{
+	if (f->state == FORWARD_STOPPED)
+		return;
+	listener_close(&f->listener);
+	health_stop(f->health);
+	f->state = FORWARD_STOPPED;
+	f->err = (struct err){0};
+	f->draining = true;
+	task_post(&f->tell);
+}
+
+/* ---- what is told of it ---- */
 
 const struct err *forward_error(const struct forward *f)
 {
@@ -651,4 +785,6 @@ void forward_info(const struct forward *f, char text[FORWARD_INFO])
 		say_reconnecting(f, text);
 	else if (f->state == FORWARD_FAILED)
 		snprintf(text, FORWARD_INFO, "%s", f->err.text);
+	else if (f->draining)
+		snprintf(text, FORWARD_INFO, "connections left: %u", f->clients.count);
 }

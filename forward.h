@@ -25,7 +25,7 @@ enum forward_state {
 	FORWARD_ACTIVE,       /* a pod serves, a tunnel to it answers, checks find all well */
 	FORWARD_RECONNECTING, /* lost, and the cause is passing */
 	FORWARD_FAILED,       /* the last try's cause needs a person; tried all the same */
-	FORWARD_STOPPED,
+	FORWARD_STOPPED,      /* by a person, or another porter has its sockets */
 	FORWARD_STATES,
 };
 
@@ -40,6 +40,7 @@ struct forward_spec {
 	const char *cluster_name; /* as messages call it */
 	const int *lent;          /* sockets that listen already: see listener.h */
 	size_t lent_count;
+	bool stopped; /* it begins so: nothing is bound before forward_resume() */
 };
 
 /* Makes one and binds its listeners, which take no connection yet: the loop
@@ -48,7 +49,7 @@ struct forward *forward_new(const struct forward_spec *spec, struct err *e);
 
 /* Begins to serve.  `on` is called from the loop whenever the state or the reason for
  * it has changed; tries that fail as before are only counted.  It is for showing that:
- * it must not free the forward. */
+ * it must neither free the forward nor want anything of it (below). */
 void forward_start(struct forward *f, void (*on)(void *owner, struct forward *f), void *owner);
 
 /* Its cluster is to become another one: nothing that is known of the target holds.  Then,
@@ -59,6 +60,26 @@ void forward_return(struct forward *f);
 
 /* The settings are others than they were: from now on it goes by them. */
 void forward_adjust(struct forward *f);
+
+/* What a person, or another porter, wants of it; only behind forward_start().  `on` is
+ * told of it later, from the loop.
+ *
+ * Stops: its connections end, its port is free, and nothing runs for it; harmless where it
+ * is so already.  So it stays until it is resumed: then it binds the same port, also where
+ * any was asked for, and begins anew.  False with *e set where that cannot be bound: it
+ * stays Stopped.  True where it was not Stopped. */
+void forward_stop(struct forward *f);
+bool forward_resume(struct forward *f, struct err *e);
+
+/* The next try comes at once, whoever wished the wait, and tries are counted anew.  Where
+ * none is waited for, new connections go to new tunnels, and the pod is looked at and all is
+ * checked again; those that there are go on.  Nothing where it is Stopped. */
+void forward_reconnect(struct forward *f);
+
+/* Another porter has its sockets: it is Stopped from now on, though not in its history,
+ * and checks nothing; but connections that there are, held ones too, go on to their end.
+ * `on` is told once more when the last one is gone. */
+void forward_drain(struct forward *f);
 
 /* Closes its listeners and connections, at once, and frees it; in any state, before
  * forward_start() too. */

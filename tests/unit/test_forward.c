@@ -275,6 +275,7 @@ static void user_resets(struct user *u)
 	static const struct linger Reset = {.l_onoff = 1};
 	setsockopt(u->io.fd, SOL_SOCKET, SO_LINGER, &Reset, sizeof Reset);
 	io_close(&u->io);
+	loop_settle();
 	settle();
 }
 
@@ -1341,6 +1342,348 @@ static void begins_the_try_anew_after_a_sleep(void **state)
 	assert_int_equal(Api.upgrades, 2);
 }
 
+/* ---- what a person wants ---- */
+
+/* Whether somebody listens there. */
+static bool listens(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(forward_local_port(F[0]))};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool yes = !connect(fd, (struct sockaddr *)&a, sizeof a);
+	close(fd);
+	return yes;
+}
+
+/* All that asks or tries. */
+static unsigned asked(void)
+{
+	return Api.looks + Api.lists + Api.watches + Api.upgrades + Api.pings + Api.opened;
+}
+
+/* It is Stopped, and stays so whatever else happens. */
+static void expect_rest(void)
+{
+	settle();
+	unsigned before = asked(), told = Told;
+	size_t events = history_count(forward_history(F[0]));
+	forward_wake(F[0], false);
+	forward_wake(F[0], true);
+	forward_adjust(F[0]);
+	forward_leave(F[0]);
+	forward_return(F[0]);
+	forward_reconnect(F[0]);
+	forward_drain(F[0]);
+	forward_stop(F[0]);
+	PODS_ARE({"web-1", "u-1", READY}, {"web-9", "u-9", READY});
+	loop_skip(LONG_MS);
+	loop_skip(LONG_MS);
+	assert_int_equal(forward_state(F[0]), FORWARD_STOPPED);
+	assert_int_equal(forward_error(F[0])->kind, ERR_NONE);
+	assert_string_equal(info(), "");
+	assert_null(forward_pod(F[0]));
+	assert_int_equal(asked(), before);
+	assert_int_equal(Told, told);
+	assert_int_equal(history_count(forward_history(F[0])), events);
+	assert_int_equal(api_tunnels(), 0);
+	assert_int_equal(numbers()->connections, 0);
+	assert_int_equal(numbers()->tunnels, 0);
+	assert_null(numbers()->transport);
+	assert_false(listens());
+}
+
+static void stops_and_is_resumed(void **state)
+{
+	struct err e = {0};
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_healthy();
+	struct user *u = connect_one(0);
+	assert_true(is_served(u));
+	forward_stop(F[0]);
+	assert_string_equal(Path, "Active|"); /* nobody is told from inside of a call */
+	assert_true(is_reset(u));
+	assert_string_equal(Path, "Active|Stopped|");
+	assert_string_equal(event(0), "Stopped");
+	assert_int_equal(logged("INFO: forward stopped forward=prod/web"), 1);
+	expect_rest();
+	assert_int_equal(numbers()->bytes_up, 5);
+	assert_true(forward_resume(F[0], &e));
+	wait_for(FORWARD_ACTIVE);
+	assert_string_equal(Path, "Active|Stopped|Starting|Active|");
+	assert_string_equal(event(0), "Active");
+	assert_true(is_served(connect_one(1)));
+	assert_int_equal(numbers()->bytes_up, 10);
+	unsigned upgrades = Api.upgrades;
+	assert_true(forward_resume(F[0], &e));
+	settle();
+	assert_int_equal(Api.upgrades, upgrades);
+	assert_string_equal(Path, "Active|Stopped|Starting|Active|");
+}
+
+/* Both in one batch: its port is free at once, and so is any that it was given. */
+static void is_resumed_at_once_at_the_same_port(void **state)
+{
+	struct err e = {0};
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	F[0] = new_forward(0, &e);
+	forward_start(F[0], on_change, NULL);
+	wait_for(FORWARD_ACTIVE);
+	Own[0].local_port = forward_local_port(F[0]);
+	assert_int_not_equal(Own[0].local_port, 0);
+	forward_stop(F[0]);
+	if (!forward_resume(F[0], &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(forward_local_port(F[0]), Own[0].local_port);
+	wait_for(FORWARD_ACTIVE);
+	assert_true(is_served(connect_one(0)));
+}
+
+static void stays_stopped_while_its_port_is_taken(void **state)
+{
+	struct err e = {0};
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_active();
+	forward_stop(F[0]);
+	settle();
+	F[1] = new_forward(0, &e); /* who has it now */
+	assert_false(forward_resume(F[0], &e));
+	assert_int_equal(e.kind, ERR_LOCAL);
+	assert_non_null(strstr(e.text, "another process uses it"));
+	assert_int_equal(forward_state(F[0]), FORWARD_STOPPED);
+	assert_int_equal(forward_local_port(F[0]), Own[0].local_port);
+	forward_free(F[1]);
+	F[1] = NULL;
+	settle();
+	expect_rest();
+	assert_true(forward_resume(F[0], &e));
+	wait_for(FORWARD_ACTIVE);
+}
+
+static void begins_stopped(void **state)
+{
+	struct err e = {0};
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	Own[0].local_port = free_port();
+	F[0] = forward_new(&(struct forward_spec){.settings = &All,
+				   .own = &Own[0],
+				   .cluster = Cluster,
+				   .cluster_name = "prod",
+				   .stopped = true},
+		&e);
+	assert_int_equal(forward_local_port(F[0]), Own[0].local_port);
+	assert_int_equal(forward_state(F[0]), FORWARD_STOPPED);
+	forward_start(F[0], on_change, NULL);
+	expect_rest();
+	assert_int_equal(asked(), 0);
+	assert_true(forward_resume(F[0], &e));
+	wait_for(FORWARD_ACTIVE);
+	assert_true(is_served(connect_one(0)));
+}
+
+static void tries_at_once_where_a_person_wants_it(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_waiting();
+	unsigned before = Api.upgrades;
+	forward_reconnect(F[0]);
+	wait_for_upgrades(before + 1);
+	settle();
+	assert_int_equal(attempt(), 1);
+	Api.upgrade = 101;
+	forward_reconnect(F[0]);
+	wait_for(FORWARD_ACTIVE);
+	assert_int_equal(Api.upgrades, before + 2);
+}
+
+/* Those on the old tunnel go on; whoever comes meanwhile waits for the new one. */
+static void goes_to_new_tunnels_where_a_person_wants_it(void **state)
+{
+	(void)state;
+	All.tunnels = 1;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_healthy();
+	struct user *first = connect_one(0);
+	assert_true(is_served(first));
+	cluster_ask_transport(Cluster, TRANSPORT_SPDY); /* to tell one from the other */
+	unsigned looks = Api.looks;
+	forward_reconnect(F[0]);
+	struct user *second = connect_one(1);
+	user_says(second, "hello");
+	assert_true(comes_to_be_served(second));
+	settle();
+	assert_int_equal(Api.looks, looks + 1);
+	assert_int_equal(Api.upgrades, 2);
+	assert_int_equal(api_tunnels(), 2);
+	assert_string_equal(numbers()->transport, "spdy");
+	assert_string_equal(Path, "Active|");
+	assert_true(is_served(first));
+	user_resets(first);
+	assert_int_equal(api_tunnels(), 1);
+	assert_true(is_served(second));
+}
+
+static void checks_again_where_a_person_wants_it(void **state)
+{
+	(void)state;
+	probe_by_tcp();
+	All.check_interval_ms = 10 * LONG_MS;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_active();
+	for (int i = 0; i < 100 && !Api.opened; i++)
+		settle();
+	unsigned before = Api.opened;
+	loop_skip(PROBE_QUIET_MS);
+	assert_int_equal(before, 1);
+	forward_reconnect(F[0]);
+	for (int i = 0; i < 100 && Api.opened == before; i++)
+		settle();
+	assert_int_equal(Api.opened, before + 1);
+}
+
+static void begins_a_try_anew_where_a_person_wants_it(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	Api.upgrade = 0; /* it is not answered */
+	start();
+	wait_for_upgrades(1);
+	Api.upgrade = 101;
+	forward_reconnect(F[0]);
+	wait_for(FORWARD_ACTIVE);
+	assert_int_equal(Api.upgrades, 2);
+}
+
+/* ---- when another porter has its sockets ---- */
+
+/* As the other has it. */
+static int copy_of_socket(void)
+{
+	int fd[LISTENER_SOCKETS];
+	assert_int_equal(forward_sockets(F[0], fd), 1);
+	return dup(fd[0]);
+}
+
+static void its_connections_go_on_when_it_drains(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_healthy();
+	struct user *first = connect_one(0), *second = connect_one(1);
+	assert_true(is_served(first) && is_served(second));
+	int copy = copy_of_socket();
+	forward_drain(F[0]);
+	assert_string_equal(Path, "Active|");
+	settle();
+	assert_string_equal(Path, "Active|Stopped|");
+	assert_string_equal(info(), "connections left: 2");
+	assert_true(listens()); /* the other does */
+	connect_one(2);
+	loop_skip(LONG_MS);
+	loop_skip(LONG_MS);
+	assert_int_equal(Api.opened, 2); /* who comes now is the other's */
+	assert_int_equal(numbers()->connections, 2);
+	assert_true(is_served(first) && is_served(second));
+	user_resets(first);
+	assert_string_equal(info(), "connections left: 1");
+	assert_true(is_served(second));
+	assert_string_equal(Path, "Active|Stopped|");
+	user_resets(second);
+	assert_string_equal(Path, "Active|Stopped|Stopped|");
+	assert_string_equal(event(0), "Active");
+	assert_int_equal(logged("forward stopped"), 0);
+	close(copy);
+	expect_rest();
+}
+
+static void is_done_at_once_where_there_is_none_to_drain(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_healthy();
+	forward_drain(F[0]);
+	settle();
+	assert_string_equal(Path, "Active|Stopped|");
+	expect_rest();
+}
+
+/* It was taken here, so it is served from here. */
+static void serves_those_it_holds_when_it_drains(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_healthy();
+	Api.upgrade = 503;
+	api_cut(TUNNEL);
+	wait_for_upgrades(2);
+	struct user *u = held_user(0);
+	size_t events = history_count(forward_history(F[0]));
+	forward_drain(F[0]);
+	settle();
+	assert_string_equal(info(), "connections left: 1");
+	Api.upgrade = 101;
+	ms_to_upgrade(loop_now(), 500);
+	assert_true(comes_to_be_served(u));
+	assert_int_equal(forward_state(F[0]), FORWARD_STOPPED);
+	user_resets(u);
+	assert_string_equal(Path, "Active|Reconnecting|Reconnecting|Stopped|Stopped|");
+	assert_int_equal(history_count(forward_history(F[0])), events);
+	expect_rest();
+}
+
+static void ends_with_the_last_that_was_held_in_vain(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_waiting();
+	struct user *u = held_user(0);
+	forward_drain(F[0]);
+	loop_skip(HOLD_MS);
+	assert_true(is_reset(u));
+	settle();
+	expect_rest();
+}
+
+static void may_be_resumed_while_it_drains(void **state)
+{
+	struct err e = {0};
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_healthy();
+	struct user *u = connect_one(0);
+	assert_true(is_served(u));
+	int copy = copy_of_socket();
+	forward_drain(F[0]);
+	settle();
+	assert_false(forward_resume(F[0], &e));
+	assert_string_equal(info(), "connections left: 1");
+	close(copy); /* the other has ended */
+	assert_true(forward_resume(F[0], &e));
+	wait_for(FORWARD_ACTIVE);
+	assert_true(is_served(u));
+	assert_true(is_served(connect_one(1)));
+	assert_string_equal(Path, "Active|Stopped|Starting|Active|");
+}
+
+static void ends_its_connections_where_it_is_stopped_while_it_drains(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_healthy();
+	struct user *u = connect_one(0);
+	assert_true(is_served(u));
+	forward_drain(F[0]);
+	settle();
+	forward_stop(F[0]);
+	assert_true(is_reset(u));
+	expect_rest();
+}
+
 /* ---- the end ---- */
 
 static void be_starting(void)
@@ -1434,6 +1777,31 @@ static void is_freed_in_whatever_state_it_is(void **state)
 	}
 }
 
+static void is_stopped_in_whatever_state_it_is(void **state)
+{
+	static void (*const Be[])(void) = {be_starting, be_asking, be_serving, be_retrying,
+		be_failed, be_in_silence, be_draining, be_without_a_server, be_probing};
+	struct err e = {0};
+	for (size_t i = 0; i < sizeof Be / sizeof *Be; i++) {
+		PODS_ARE({"web-1", "u-1", READY});
+		Be[i]();
+		forward_stop(F[0]);
+		expect_rest();
+		for (int u = 0; u < USERS; u++)
+			assert_true(User[u].over || User[u].io.fd < 0);
+		if (Api.io.fd < 0)
+			api_up();
+		Api.upgrade = 101;
+		Api.service = 200;
+		Api.mute = false;
+		Api.application = ECHOES;
+		assert_true(forward_resume(F[0], &e));
+		wait_for(FORWARD_ACTIVE);
+		end(state);
+		begin(state);
+	}
+}
+
 static void says_that_its_port_is_taken(void **state)
 {
 	struct err e = {0};
@@ -1497,6 +1865,21 @@ int main(void)
 		TEST(takes_turns_after_a_sleep),
 		TEST(does_not_trust_a_tunnel_after_a_sleep_before_it_answers),
 		TEST(begins_the_try_anew_after_a_sleep),
+		TEST(stops_and_is_resumed),
+		TEST(is_resumed_at_once_at_the_same_port),
+		TEST(stays_stopped_while_its_port_is_taken),
+		TEST(begins_stopped),
+		TEST(tries_at_once_where_a_person_wants_it),
+		TEST(goes_to_new_tunnels_where_a_person_wants_it),
+		TEST(checks_again_where_a_person_wants_it),
+		TEST(begins_a_try_anew_where_a_person_wants_it),
+		TEST(its_connections_go_on_when_it_drains),
+		TEST(is_done_at_once_where_there_is_none_to_drain),
+		TEST(serves_those_it_holds_when_it_drains),
+		TEST(ends_with_the_last_that_was_held_in_vain),
+		TEST(may_be_resumed_while_it_drains),
+		TEST(ends_its_connections_where_it_is_stopped_while_it_drains),
+		TEST(is_stopped_in_whatever_state_it_is),
 		TEST(is_freed_in_whatever_state_it_is),
 		TEST(says_that_its_port_is_taken),
 	};

@@ -263,8 +263,10 @@ static inline void on_api_listener(struct io *io, uint32_t events)
 		return;
 	}
 	struct session *s = &Api.session[Api.sessions++];
-	*s = (struct session){
-		.far = {.io.fd = -1, .step = SIZE_MAX, .answer[TRANSPORT_WEBSOCKET] = ACCEPTED}};
+	*s = (struct session){.far = {.io.fd = -1,
+				      .step = SIZE_MAX,
+				      .answer = {[TRANSPORT_WEBSOCKET] = ACCEPTED,
+					      [TRANSPORT_SPDY] = ACCEPTED_SPDY}}};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	io_open(&s->io, fd, on_session);
 	io_want(&s->io, EPOLLIN);
