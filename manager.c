@@ -43,6 +43,8 @@ struct manager {
 	void *owner;
 	struct config_settings settings;
 	struct set set;
+	const int *lent; /* for the next change */
+	size_t lent_count;
 	bool started;
 };
 
@@ -52,7 +54,9 @@ struct plan {
 	struct set after;
 	const struct config *config;
 	const struct config_settings *settings;
-	int *lent; /* sockets of those that go */
+	const int *given; /* sockets that listen, from outside */
+	size_t given_count;
+	int *lent; /* those, and the sockets of those that go */
 	size_t lent_count;
 	struct buf *errors;
 	enum exit_status status;
@@ -203,12 +207,27 @@ static struct member *same_member(
 
 static void lend(struct plan *p)
 {
-	p->lent = mem_new(p->before->member_count * LISTENER_SOCKETS * sizeof *p->lent);
+	p->lent_count = p->given_count;
+	p->lent = mem_new(
+		(p->given_count + p->before->member_count * LISTENER_SOCKETS) * sizeof *p->lent);
+	for (size_t i = 0; i < p->given_count; i++)
+		p->lent[i] = p->given[i];
 	for (size_t i = 0; i < p->before->member_count; i++) {
 		struct member *m = p->before->members[i];
 		if (!has_member(&p->after, m))
 			p->lent_count += forward_sockets(m->forward, p->lent + p->lent_count);
 	}
+}
+
+/* Whether the one that had its name, and goes, is Stopped. */
+static bool was_stopped(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->before->member_count; i++) {
+		const struct member *m = p->before->members[i];
+		if (!has_member(&p->after, m) && !strcmp(m->own.name, name))
+			return forward_state(m->forward) == FORWARD_STOPPED;
+	}
+	return false;
 }
 
 /* A cluster that could not be opened hides no trouble with local ports. */
@@ -224,7 +243,8 @@ static struct member *make_member(
 					 .cluster = group->cluster,
 					 .cluster_name = p->config->clusters[m->own.cluster].name,
 					 .lent = p->lent,
-					 .lent_count = p->lent_count},
+					 .lent_count = p->lent_count,
+					 .stopped = was_stopped(p, m->own.name)},
 		&e);
 	if (!m->forward)
 		fail(p, EXIT_PORT, m->own.port_line, e.text);
@@ -447,8 +467,13 @@ static void commit(struct manager *m, struct config *c, struct set *after)
 enum exit_status manager_apply(
 	struct manager *m, struct config *c, struct buf *errors, struct manager_change *change)
 {
-	struct plan p = {
-		.before = &m->set, .config = c, .settings = &m->settings, .errors = errors};
+	struct plan p = {.before = &m->set,
+		.config = c,
+		.settings = &m->settings,
+		.given = m->lent,
+		.given_count = m->lent_count,
+		.errors = errors};
+	manager_lend(m, NULL, 0);
 	make_plan(&p, c);
 	if (p.status) {
 		give_up_fresh(&m->set);
@@ -468,6 +493,12 @@ struct manager *manager_new(const struct manager_ops *ops, void *owner)
 	struct manager *m = mem_new(sizeof *m);
 	*m = (struct manager){.ops = ops, .owner = owner};
 	return m;
+}
+
+void manager_lend(struct manager *m, const int *fd, size_t count)
+{
+	m->lent = fd;
+	m->lent_count = count;
 }
 
 void manager_start(struct manager *m)
@@ -492,12 +523,68 @@ const char *manager_cluster_name(const struct manager *m, size_t i)
 	return m->set.members[i]->group->own.name;
 }
 
-size_t manager_active(const struct manager *m)
+static size_t in_state(const struct manager *m, enum forward_state state)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < m->set.member_count; i++)
-		n += forward_state(m->set.members[i]->forward) == FORWARD_ACTIVE;
+		n += forward_state(m->set.members[i]->forward) == state;
 	return n;
+}
+
+size_t manager_wanted(const struct manager *m)
+{
+	return m->set.member_count - in_state(m, FORWARD_STOPPED);
+}
+
+size_t manager_active(const struct manager *m)
+{
+	return in_state(m, FORWARD_ACTIVE);
+}
+
+size_t manager_connections(const struct manager *m)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->set.member_count; i++) {
+		struct forward_numbers numbers;
+		forward_numbers(m->set.members[i]->forward, &numbers);
+		n += numbers.connections;
+	}
+	return n;
+}
+
+struct forward *manager_find(const struct manager *m, const char *name, bool *several)
+{
+	struct forward *by_section = NULL, *by_service = NULL;
+	unsigned services = 0;
+	for (size_t i = 0; i < m->set.member_count; i++) {
+		const struct member *one = m->set.members[i];
+		if (!strcmp(one->own.name, name))
+			by_section = one->forward;
+		if (strcmp(forward_name(one->forward), name) != 0)
+			continue;
+		by_service = one->forward;
+		services++;
+	}
+	if (several)
+		*several = !by_section && services > 1;
+	return by_section || services != 1 ? by_section : by_service;
+}
+
+struct forward *manager_find_port(const struct manager *m, const char *address, uint16_t port)
+{
+	for (size_t i = 0; i < m->set.member_count; i++) {
+		struct forward *f = m->set.members[i]->forward;
+		if (forward_local_port(f) == port &&
+			!strcmp(forward_config(f)->local_address, address))
+			return f;
+	}
+	return NULL;
+}
+
+void manager_drain(struct manager *m)
+{
+	for (size_t i = 0; i < m->set.member_count; i++)
+		forward_drain(m->set.members[i]->forward);
 }
 
 void manager_wake(struct manager *m, bool slept)

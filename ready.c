@@ -101,7 +101,7 @@ static void tell_systemd(enum notify what)
 {
 	char words[NOTIFY_WORDS];
 	snprintf(words, sizeof words, "%zu of %zu forwards are Active",
-		manager_active(Ready.spec.manager), manager_count(Ready.spec.manager));
+		manager_active(Ready.spec.manager), manager_wanted(Ready.spec.manager));
 	notify_tell(what, words);
 }
 
@@ -120,7 +120,7 @@ static void become_ready(void)
 
 void ready_look(void)
 {
-	bool all = manager_active(Ready.spec.manager) == manager_count(Ready.spec.manager);
+	bool all = manager_active(Ready.spec.manager) == manager_wanted(Ready.spec.manager);
 	if (!Ready.is && (all || !is_waited_for()))
 		become_ready();
 	else
@@ -153,7 +153,7 @@ static void on_limit(struct timer *timer)
 		LOG_FIELDS(LOG_STR("reason", "not every forward is Active in time")));
 	for (size_t i = 0; i < manager_count(Ready.spec.manager); i++) {
 		const struct forward *f = manager_forward(Ready.spec.manager, i);
-		if (forward_state(f) != FORWARD_ACTIVE)
+		if (forward_state(f) != FORWARD_ACTIVE && forward_state(f) != FORWARD_STOPPED)
 			tell_why(f);
 	}
 	Ready.spec.end(EXIT_NOT_READY);

@@ -166,6 +166,155 @@ static void a_removed_one_is_told_and_closed(void **state)
 	assert_true(listens(Port[1]));
 }
 
+/* ---- what a person, or another porter, wants ---- */
+
+static void what_is_stopped_stays_so(void **state)
+{
+	(void)state;
+	struct err e = {0};
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	assert_int_equal(manager_wanted(M), 2);
+	forward_stop(manager_forward(M, 0));
+	assert_int_equal(manager_wanted(M), 1);
+	assert_int_equal(apply_rows("y b 1 81,x a 0 80"), EXIT_OK); /* kept */
+	assert_int_equal(forward_state(manager_forward(M, 1)), FORWARD_STOPPED);
+	assert_int_equal(apply_rows("y b 1 81,x a 2 8080"), EXIT_OK); /* changed */
+	expect_change(1, 0, 1, 0);
+	assert_int_equal(forward_state(manager_forward(M, 1)), FORWARD_STOPPED);
+	assert_int_equal(manager_wanted(M), 1);
+	round_once();
+	assert_false(listens(Port[0]) || listens(Port[2]));
+	assert_int_equal(apply_rows("y b 1 82,z a 3 80"), EXIT_OK); /* another */
+	expect_change(0, 1, 1, 1);
+	assert_int_equal(manager_wanted(M), 2);
+	assert_true(listens(Port[1]) && listens(Port[3]));
+	assert_int_equal(apply_rows("y b 1 82,x a 0 80"), EXIT_OK); /* it was forgotten */
+	assert_int_equal(manager_wanted(M), 2);
+	assert_true(forward_resume(manager_forward(M, 1), &e)); /* as there is nothing to do */
+}
+
+static void a_changed_one_that_is_resumed_is_as_configured(void **state)
+{
+	(void)state;
+	struct err e = {0};
+	assert_int_equal(apply_rows("x a 0 80"), EXIT_OK);
+	manager_start(M);
+	forward_stop(manager_forward(M, 0));
+	assert_int_equal(apply_rows("x a 1 8080"), EXIT_OK);
+	assert_true(forward_resume(manager_forward(M, 0), &e));
+	assert_int_equal(manager_wanted(M), 1);
+	assert_true(listens(Port[1]));
+}
+
+static void finds_by_either_name(void **state)
+{
+	(void)state;
+	bool several = true;
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	struct forward *x = manager_forward(M, 0), *y = manager_forward(M, 1);
+	assert_ptr_equal(manager_find(M, "x", &several), x);
+	assert_false(several);
+	assert_ptr_equal(manager_find(M, "b/s-y", &several), y);
+	assert_ptr_equal(manager_find(M, "y", NULL), y);
+	several = true;
+	assert_null(manager_find(M, "s-x", &several));
+	assert_false(several);
+	assert_ptr_equal(manager_find_port(M, "127.0.0.1", Port[1]), y);
+	assert_null(manager_find_port(M, "127.0.0.2", Port[1]));
+	assert_null(manager_find_port(M, "127.0.0.1", Port[2]));
+}
+
+/* Two ports of one service; and a section that is called as they are. */
+static void finds_none_where_several_are_called_so(void **state)
+{
+	(void)state;
+	bool several = false;
+	char text[TEXT], *to = text;
+	to = forward_text(to, "x", "a", 0, 80);
+	to = forward_text(to, "x", "a", 1, 81);
+	memcpy(strstr(text + 1, "[forward x]"), "[forward q]", 11);
+	assert_int_equal(apply(text), EXIT_OK);
+	struct forward *x = manager_forward(M, 0), *q = manager_forward(M, 1);
+	assert_null(manager_find(M, "a/s-x", &several));
+	assert_true(several);
+	assert_null(manager_find(M, "a/s-x", NULL));
+	assert_ptr_equal(manager_find(M, "x", &several), x);
+	assert_false(several);
+	assert_ptr_equal(manager_find(M, "q", &several), q);
+}
+
+static int listen_at(uint16_t port)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+/* Those of another porter.  What waits there is taken here. */
+static void sockets_may_come_from_outside(void **state)
+{
+	(void)state;
+	int lent[] = {listen_at(Port[2]), listen_at(Port[0])}, waits = connect_to(Port[0]);
+	manager_lend(M, lent, 2);
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	close(lent[0]);
+	close(lent[1]);
+	manager_start(M);
+	for (int i = 0; i < PATIENCE_MS / QUIET_MS && !manager_connections(M); i++)
+		loop_until_quiet();
+	assert_int_equal(manager_connections(M), 1);
+	assert_true(listens(Port[0]) && listens(Port[1]) && !listens(Port[2]));
+	close(waits);
+}
+
+static void sockets_are_lent_for_one_change(void **state)
+{
+	(void)state;
+	int lent = listen_at(Port[0]);
+	manager_lend(M, &lent, 1);
+	assert_int_equal(apply_rows("y b 1 81"), EXIT_OK);
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_PORT);
+	close(lent);
+}
+
+static void all_of_them_drain(void **state)
+{
+	(void)state;
+	int copy[2 * LISTENER_SOCKETS];
+	assert_int_equal(apply_rows("x a 0 80,y b 1 81"), EXIT_OK);
+	manager_start(M);
+	size_t n = forward_sockets(manager_forward(M, 0), copy);
+	n += forward_sockets(manager_forward(M, 1), copy + n);
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++)
+		copy[i] = dup(copy[i]);
+	int held = connect_to(Port[0]);
+	for (int i = 0; i < PATIENCE_MS / QUIET_MS && !manager_connections(M); i++)
+		loop_until_quiet();
+	manager_drain(M);
+	assert_int_equal(manager_wanted(M), 0);
+	assert_int_equal(manager_connections(M), 1);
+	unsigned changed = Changed;
+	loop_until_quiet();
+	assert_int_equal(Changed, changed + 2);
+	assert_true(listens(Port[0]) && listens(Port[1]));
+	setsockopt(
+		held, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+	close(held);
+	for (int i = 0; i < PATIENCE_MS / QUIET_MS && manager_connections(M); i++)
+		loop_until_quiet();
+	assert_int_equal(Changed, changed + 3);
+	assert_int_equal(manager_connections(M), 0);
+	close(copy[0]);
+	close(copy[1]);
+	assert_false(listens(Port[0]) || listens(Port[1]));
+}
+
 /* ---- kubeconfigs that change ---- */
 
 /* How often that was logged. */
@@ -439,6 +588,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_changed_one_keeps_its_port_open, begin, end),
 		cmocka_unit_test_setup_teardown(ports_may_be_exchanged, begin, end),
 		cmocka_unit_test_setup_teardown(a_removed_one_is_told_and_closed, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_stopped_stays_so, begin, end),
+		cmocka_unit_test_setup_teardown(
+			a_changed_one_that_is_resumed_is_as_configured, begin, end),
+		cmocka_unit_test_setup_teardown(finds_by_either_name, begin, end),
+		cmocka_unit_test_setup_teardown(finds_none_where_several_are_called_so, begin, end),
+		cmocka_unit_test_setup_teardown(sockets_may_come_from_outside, begin, end),
+		cmocka_unit_test_setup_teardown(sockets_are_lent_for_one_change, begin, end),
+		cmocka_unit_test_setup_teardown(all_of_them_drain, begin, end),
 		cmocka_unit_test_setup_teardown(another_kubeconfig_is_taken_over, begin, end),
 		cmocka_unit_test_setup_teardown(a_reload_leads_to_another_server, begin, end),
 		cmocka_unit_test_setup_teardown(
