@@ -1,7 +1,8 @@
-/* From fields of fixed width to one number. */
+/* From fields of fixed width to one number, and back. */
 #include "timestamp.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <time.h>
 
 struct field {
@@ -85,4 +86,13 @@ bool timestamp_parse(const char *text, int64_t *ms)
 	int64_t seconds = timegm(&t) - (int64_t)zone * 60;
 	*ms = seconds * 1000 + fraction;
 	return t.tm_mday == n[DAY]; /* else it is a day of the next month */
+}
+
+void timestamp_print(char text[TIMESTAMP_TEXT], int64_t ms)
+{
+	int64_t fraction = (ms % 1000 + 1000) % 1000;
+	struct tm t = {0};
+	gmtime_r(&(time_t){(time_t)((ms - fraction) / 1000)}, &t);
+	size_t n = strftime(text, TIMESTAMP_TEXT, "%Y-%m-%dT%H:%M:%S", &t);
+	snprintf(text + n, TIMESTAMP_TEXT - n, ".%03uZ", (unsigned)fraction % 1000);
 }

@@ -92,12 +92,37 @@ static void counts_every_day(void **state)
 		}
 }
 
+static void writes_moments(void **state)
+{
+	static const struct {
+		int64_t ms;
+		const char *text;
+	} Cases[] = {
+		{0, "1970-01-01T00:00:00.000Z"},
+		{-1, "1969-12-31T23:59:59.999Z"},
+		{-1000, "1969-12-31T23:59:59.000Z"},
+		{1798761599005, "2026-12-31T23:59:59.005Z"},
+		{1709208000500, "2024-02-29T12:00:00.500Z"},
+		{253402300799999, "9999-12-31T23:59:59.999Z"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		char text[TIMESTAMP_TEXT];
+		int64_t ms;
+		timestamp_print(text, Cases[i].ms);
+		assert_string_equal(text, Cases[i].text);
+		assert_true(timestamp_parse(text, &ms));
+		assert_int_equal(ms, Cases[i].ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_moments),
 		cmocka_unit_test(reads_nothing_else),
 		cmocka_unit_test(counts_every_day),
+		cmocka_unit_test(writes_moments),
 	};
 	return cmocka_run_group_tests_name("timestamp", tests, NULL, NULL);
 }
