@@ -1,6 +1,9 @@
 /* From what the lower rooms tell to values. */
 #include "view.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "pod.h"
 
 void view_forward(const struct manager *m, size_t i, struct view_forward *v)
@@ -23,6 +26,18 @@ void view_forward(const struct manager *m, size_t i, struct view_forward *v)
 		.history = forward_history(f)};
 	forward_info(f, v->info);
 	forward_numbers(f, &v->numbers);
+}
+
+void view_ports(const struct view_forward *v, char text[VIEW_PORTS])
+{
+	char at[VIEW_PORTS] = "", remote[8];
+	if (strchr(v->address, ':'))
+		snprintf(at, sizeof at, "[%s]:", v->address);
+	else if (strcmp(v->address, "127.0.0.1") != 0)
+		snprintf(at, sizeof at, "%s:", v->address);
+	snprintf(remote, sizeof remote, "%u", v->remote_port);
+	snprintf(text, VIEW_PORTS, "%s%u:%s", at, v->local_port,
+		v->remote_name ? v->remote_name : remote);
 }
 
 void view_count(const struct manager *m, struct view_counts *c)

@@ -28,6 +28,10 @@ struct view_forward {
 /* The i-th, by the file's order: below manager_count(). */
 void view_forward(const struct manager *m, size_t i, struct view_forward *v);
 
+/* "8080:80", "8080:http"; with the address where that is not 127.0.0.1: "[::1]:8080:80". */
+enum { VIEW_PORTS = 96 };
+void view_ports(const struct view_forward *v, char text[VIEW_PORTS]);
+
 struct view_counts {
 	size_t all, by_state[FORWARD_STATES];
 };

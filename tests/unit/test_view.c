@@ -48,6 +48,27 @@ static void shows_what_is_configured(void **state)
 	assert_null(V.remote_name);
 }
 
+static void says_ports_in_short(void **state)
+{
+	static const struct {
+		struct view_forward v;
+		const char *text;
+	} Cases[] = {
+		{{.address = "127.0.0.1", .local_port = 8080, .remote_port = 80}, "8080:80"},
+		{{.address = "127.0.0.1", .local_port = 1, .remote_name = "http"}, "1:http"},
+		{{.address = "127.0.0.2", .local_port = 65535, .remote_port = 65535},
+			"127.0.0.2:65535:65535"},
+		{{.address = "::1", .local_port = 8080, .remote_name = "metrics"},
+			"[::1]:8080:metrics"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Cases / sizeof *Cases; i++) {
+		char text[VIEW_PORTS];
+		view_ports(&Cases[i].v, text);
+		assert_string_equal(text, Cases[i].text);
+	}
+}
+
 static void shows_what_has_become_of_it(void **state)
 {
 	struct view_counts c = {0};
@@ -73,6 +94,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(shows_what_is_configured, begin, end),
+		cmocka_unit_test(says_ports_in_short),
 		cmocka_unit_test_setup_teardown(shows_what_has_become_of_it, begin, end),
 	};
 	return cmocka_run_group_tests_name("view", tests, NULL, NULL);
