@@ -17,14 +17,14 @@ L2 = connect http inifile json names noproxy sections socks spdy value ws yaml y
 L3 = conn der dial pem pki proxy relay route tls x509
 L4 = api channel credential entry exec_credential k8s kubeconfig kubefiles kubeuser plugin pod tunnel upgrade watch
 L5 = adhoc check client config forward health history keys listener manager pick pool probe
-L6 = options porter ready report view
+L6 = options porter ready report status view
 LAYERS = 0 1 2 3 4 5 6
 
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev
 TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1g-dev \
 	python3-pytest python3-pytest-xdist python3-pytest-timeout python3-pytest-rerunfailures \
-	python3-yaml python3-hypothesis \
-	python3-cryptography openssl etcd-server curl netcat-openbsd iproute2 tmux \
+	python3-yaml python3-hypothesis python3-cryptography openssl etcd-server curl netcat-openbsd \
+	iproute2 tmux python3-jsonschema \
 	mawk gawk busybox original-awk tinyproxy microsocks openssh-client openssh-server
 
 export PYTHONDONTWRITEBYTECODE = 1
@@ -156,6 +156,7 @@ install: all
 	install -D -m 755 porter $(DESTDIR)$(PREFIX)/bin/porter
 	install -D -m 755 yaml2ini $(DESTDIR)$(PREFIX)/bin/yaml2ini
 	install -D -m 644 porter.ini.example $(DESTDIR)$(PREFIX)/share/doc/porter/porter.ini.example
+	install -D -m 644 status.schema.json $(DESTDIR)$(PREFIX)/share/doc/porter/status.schema.json
 	sed 's,%h/\.local,$(PREFIX),' porter.service >build/porter.service
 	install -D -m 644 build/porter.service $(DESTDIR)$(PREFIX)/share/systemd/user/porter.service
 clean:
