@@ -102,6 +102,11 @@ int64_t loop_now(void)
 	return L.now;
 }
 
+int64_t loop_clock(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
 int64_t loop_wall(void)
 {
 	return clock_ms(CLOCK_REALTIME);

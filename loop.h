@@ -68,6 +68,10 @@ void loop_free_later(void *p, void (*free_it)(void *p));
  * for waiting. */
 int64_t loop_now(void);
 
+/* The same clock as it is now: for those who wait outside of the loop, which need not
+ * be there. */
+int64_t loop_clock(void);
+
 /* Milliseconds since 1970, as people read them: never for waiting, since it may be
  * set. */
 int64_t loop_wall(void);
