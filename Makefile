@@ -11,9 +11,11 @@
 
 # The layers.  A file includes headers of its own layer and lower ones only: tests/lint.py reads
 # this table, and a unit test is linked with no more than its module may use.
-L0 = base64 buf duration err exit file gobuild hash log mem nearest problems random text timestamp words
-L1 = child command detach filewatch holder ipc loop notify out peer tcptable wake
-L2 = connect http inifile instance json names noproxy sections socks spdy value ws yaml yaml_scalar
+L0 = base64 buf cells duration err exit file gobuild hash keypress log mem nearest problems \
+	random text timestamp widths words
+L1 = child command detach filewatch holder ipc loop notify out peer tcptable term wake
+L2 = connect http inifile instance json names noproxy screen sections socks spdy value ws yaml \
+	yaml_scalar
 L3 = conn der dial pem pki proxy relay route tls x509
 L4 = api channel credential entry exec_credential k8s kubeconfig kubefiles kubeuser plugin pod tunnel upgrade watch
 L5 = adhoc check client config forward health history keys listener manager pick pool probe
