@@ -53,6 +53,17 @@ size_t text_char(const char *p, size_t n, uint32_t *c)
 	return 0;
 }
 
+size_t text_put_char(char *p, uint32_t c)
+{
+	const struct lead *lead = Leads + sizeof Leads / sizeof *Leads - 1;
+	while (c < lead->least)
+		lead--;
+	*p = (char)(lead->bits | c >> 6 * lead->more);
+	for (unsigned i = 1; i <= lead->more; i++)
+		p[i] = (char)(0x80 | (c >> 6 * (lead->more - i) & 0x3f));
+	return lead->more + 1;
+}
+
 bool text_is_control(uint32_t c)
 {
 	for (size_t i = 0; i < sizeof Controls / sizeof *Controls; i++)

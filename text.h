@@ -16,6 +16,10 @@
  */
 size_t text_char(const char *p, size_t n, uint32_t *c);
 
+/* Writes a code point as UTF-8 to p, which has room for four bytes; returns how many it
+ * has taken. */
+size_t text_put_char(char *p, uint32_t c);
+
 /* Whether a character must not reach a screen or a log: C0, DEL, C1, line and
  * paragraph separators, and the marks that change the direction of text. */
 bool text_is_control(uint32_t c);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "text.h"
 
 enum { CAP_MIN = 64 };
 
@@ -38,20 +39,7 @@ size_t document_add(struct document *doc, enum value_type type, uint32_t line)
 
 void document_put_char(struct document *doc, uint32_t c)
 {
-	static const struct {
-		uint32_t below;
-		uint8_t lead;
-		unsigned more;
-	} Forms[] = {{0x80, 0, 0}, {0x800, 0xc0, 1}, {0x10000, 0xe0, 2}, {0x110000, 0xf0, 3}};
-	size_t i = 0;
-	while (c >= Forms[i].below)
-		i++;
-	char *p = doc->text + doc->text_len;
-	unsigned more = Forms[i].more;
-	doc->text_len += more + 1;
-	*p++ = (char)(Forms[i].lead | c >> 6 * more);
-	while (more-- > 0)
-		*p++ = (char)(0x80 | (c >> 6 * more & 0x3f));
+	doc->text_len += text_put_char(doc->text + doc->text_len, c);
 }
 
 void document_end_text(struct document *doc, size_t index, size_t from)

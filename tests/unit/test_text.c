@@ -42,6 +42,18 @@ static void reads_utf8_and_nothing_else(void **state)
 	}
 }
 
+static void writes_what_it_reads(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof Chars / sizeof *Chars; i++) {
+		char bytes[5] = "";
+		if (!Chars[i].n)
+			continue;
+		assert_int_equal(text_put_char(bytes, Chars[i].c), Chars[i].n);
+		assert_string_equal(bytes, Chars[i].bytes);
+	}
+}
+
 static void reads_no_byte_beyond_a_cut_character(void **state)
 {
 	(void)state;
@@ -118,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_utf8_and_nothing_else),
+		cmocka_unit_test(writes_what_it_reads),
 		cmocka_unit_test(reads_no_byte_beyond_a_cut_character),
 		cmocka_unit_test(replaces_what_must_not_be_shown),
 		cmocka_unit_test(cuts_only_between_characters),
