@@ -76,7 +76,7 @@ OBJECTS = $(call objects,$(foreach n,$(LAYERS),$(L$n)) $(if $(filter static,$(FL
 UNITS = $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES = $(wildcard *.[ch] tests/*/*.[ch])
-PYTESTS = tests/yaml tests/kubeconfig tests/yaml2ini
+PYTESTS = tests/yaml tests/kubeconfig tests/yaml2ini tests/widths
 PYTEST = $(PYTHON) -m pytest -q -p no:cacheprovider --timeout=300
 # Tests of the program wait more than they compute: four at a time, however few the cores.  One that
 # fails is run once more, and tests/run names it; func_only: the limit is that of each try.

@@ -29,6 +29,9 @@ struct cell {
  * CELL_MARKS already, and characters that cannot be seen are left out. */
 const char *cells_next(const char *text, struct cell *cell);
 
+/* Appends a cell's characters. */
+void cells_put_one(struct buf *to, const struct cell *cell);
+
 /* The columns that a text takes. */
 size_t cells_width(const char *text);
 

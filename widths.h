@@ -1,5 +1,5 @@
 /* What a character is on a terminal, by a table of our own: what libc would say depends
- * on the locale.  Unicode 14; made and checked by tests/widths.py.
+ * on the locale.  Unicode 14; made and checked by tests/widths/.
  */
 #pragma once
 #include <stdint.h>
