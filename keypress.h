@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A key is one number: a code point for text; 1 to 26 for Ctrl and a letter; and these. */
@@ -30,11 +31,11 @@ enum {
 /* Starts as {0}. */
 struct keypress {
 	unsigned state;
-	unsigned number; /* the first one of the sequence */
-	uint32_t c;      /* a character, as far as it has come */
-	uint32_t least;  /* that it can be */
-	unsigned more;   /* of its bytes to come */
-	bool swallow;    /* it, or the sequence */
+	unsigned number; /* the first one of a sequence */
+	bool counted;    /* it is complete */
+	bool swallow;    /* what has begun is no key */
+	size_t count;
+	char bytes[4]; /* of a character */
 };
 
 /* Takes one byte; returns the key that it completes, or KEY_NONE.  With Alt, characters

@@ -55,9 +55,7 @@ static const struct {
 	{"\x1b[31mred\x1b[0m", "�[31mred�[0m", 12, "?[31mred?[0m"},
 	{"\x1b]0;title\x07", "�]0;title�", 10, "?]0;title?"},
 	{"a\tb\r\nc\x7f", "a�b��c�", 7, "a?b??c?"},
-	{"\xc2\x9b"
-	 "2J",
-		"�2J", 3, "?2J"},
+	{"\xc2\x9bJ", "�J", 2, "?J"},
 	{"\u202eevil\u202c\u2066x", "�evil��x", 8, "?evil??x"},
 	{"\xff\xc3[\xe2\x82", "��[��", 5, "??[??"},
 	{"\xed\xa0\x80", "���", 3, "???"},

@@ -1,0 +1,165 @@
+/* A state for each place in a sequence, after ECMA-48: what decides is the kind of the next
+ * byte.  See keypress.h. */
+#include "keypress.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "text.h"
+
+enum {
+	GROUND,
+	ESCAPED,   /* behind Esc */
+	CONTROL,   /* behind CSI (Esc [) or SS3 (Esc O): numbers, then one letter */
+	STRING,    /* OSC, DCS and the like: up to a control character */
+	ONE_MORE,  /* the console's F keys: Esc [ [ A */
+	CHARACTER, /* of several bytes */
+	NUMBER_MAX = 1000,
+};
+
+enum { BEL = 0x07 };
+
+static const struct {
+	char final;
+	unsigned number; /* before '~' */
+	uint32_t key;
+} Sequences[] = {
+	{'A', 0, KEY_UP},
+	{'B', 0, KEY_DOWN},
+	{'C', 0, KEY_RIGHT},
+	{'D', 0, KEY_LEFT},
+	{'F', 0, KEY_END},
+	{'H', 0, KEY_HOME},
+	{'M', 0, KEY_ENTER}, /* of the keypad */
+	{'~', 1, KEY_HOME},
+	{'~', 2, KEY_INSERT},
+	{'~', 3, KEY_DELETE},
+	{'~', 4, KEY_END},
+	{'~', 5, KEY_PAGE_UP},
+	{'~', 6, KEY_PAGE_DOWN},
+	{'~', 7, KEY_HOME},
+	{'~', 8, KEY_END},
+};
+
+static uint32_t key_of(uint8_t final, unsigned number)
+{
+	for (size_t i = 0; i < sizeof Sequences / sizeof *Sequences; i++)
+		if (Sequences[i].final == final && (final != '~' || Sequences[i].number == number))
+			return Sequences[i].key;
+	return KEY_NONE;
+}
+
+/* Forgets what was begun. */
+static uint32_t done(struct keypress *k, uint32_t key)
+{
+	bool swallow = k->swallow;
+	*k = (struct keypress){0};
+	return swallow ? KEY_NONE : key;
+}
+
+static uint32_t begin(struct keypress *k, unsigned state)
+{
+	k->state = state;
+	return KEY_NONE;
+}
+
+static uint32_t read_first(struct keypress *k, uint8_t byte)
+{
+	if (byte == KEY_ESC)
+		return begin(k, ESCAPED);
+	if (byte == '\n')
+		return done(k, KEY_ENTER);
+	if (byte == KEY_CTRL('h'))
+		return done(k, KEY_BACKSPACE);
+	if (byte < 0x80)
+		return done(k, byte);
+	k->bytes[k->count++] = (char)byte;
+	return begin(k, CHARACTER);
+}
+
+/* A control character ends whatever it comes in, and counts itself: Ctrl+C does always. */
+static uint32_t read_anew(struct keypress *k, uint8_t byte)
+{
+	*k = (struct keypress){0};
+	return read_first(k, byte);
+}
+
+static uint32_t read_escaped(struct keypress *k, uint8_t byte)
+{
+	static const char Strings[] = {']', 'P', 'X', '^', '_'};
+	if (byte == KEY_ESC)
+		return KEY_ESC; /* that one; the state is the second's */
+	if (byte < ' ')
+		return read_anew(k, byte);
+	if (byte == '[' || byte == 'O')
+		return begin(k, CONTROL);
+	if (memchr(Strings, byte, sizeof Strings))
+		return begin(k, STRING);
+	k->swallow = true;
+	return read_first(k, byte);
+}
+
+static uint32_t read_control(struct keypress *k, uint8_t byte)
+{
+	if (byte < ' ' || byte > '~')
+		return read_anew(k, byte);
+	if (byte == '[')
+		return begin(k, ONE_MORE);
+	if (byte >= '@')
+		return done(k, key_of(byte, k->number));
+	if (byte == ';')
+		k->counted = true;
+	else if (byte < '0' || byte > ';')
+		k->swallow = true;
+	else if (!k->counted && k->number < NUMBER_MAX)
+		k->number = k->number * 10 + byte - '0';
+	return KEY_NONE;
+}
+
+static uint32_t read_string(struct keypress *k, uint8_t byte)
+{
+	if (byte == BEL)
+		return done(k, KEY_NONE);
+	return byte < ' ' ? read_anew(k, byte) : KEY_NONE;
+}
+
+static uint32_t read_one_more(struct keypress *k, uint8_t byte)
+{
+	return byte < ' ' ? read_anew(k, byte) : done(k, KEY_NONE);
+}
+
+static uint32_t read_character(struct keypress *k, uint8_t byte)
+{
+	uint32_t c;
+	if ((byte & 0xc0) != 0x80)
+		return read_anew(k, byte);
+	k->bytes[k->count++] = (char)byte;
+	if (text_char(k->bytes, k->count, &c))
+		return done(k, text_is_control(c) ? KEY_NONE : c);
+	return k->count < sizeof k->bytes ? KEY_NONE : done(k, KEY_NONE);
+}
+
+uint32_t keypress_feed(struct keypress *k, uint8_t byte)
+{
+	static uint32_t (*const Read[])(struct keypress *, uint8_t) = {
+		[GROUND] = read_first,
+		[ESCAPED] = read_escaped,
+		[CONTROL] = read_control,
+		[STRING] = read_string,
+		[ONE_MORE] = read_one_more,
+		[CHARACTER] = read_character,
+	};
+	return Read[k->state](k, byte);
+}
+
+int keypress_wait(const struct keypress *k)
+{
+	if (k->state == GROUND)
+		return 0;
+	return k->state == ESCAPED ? KEYPRESS_ESC_MS : KEYPRESS_REST_MS;
+}
+
+uint32_t keypress_late(struct keypress *k)
+{
+	return done(k, k->state == ESCAPED ? KEY_ESC : KEY_NONE);
+}
