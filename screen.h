@@ -33,7 +33,8 @@ struct screen {
 	unsigned column, row;          /* where the next text goes, from 0 */
 	unsigned cursor, cursor_shown; /* cells from the first, and 1; 0: hidden */
 	struct screen_cell *now, *shown;
-	bool known; /* what the terminal shows: it is `shown` */
+	bool known;      /* what the terminal shows: it is `shown` */
+	struct buf text; /* of a field */
 };
 
 /* Begins a frame of blank lines, at the first.  What is more than SCREEN_COLUMNS_MAX or
@@ -49,7 +50,7 @@ void screen_print(struct screen *s, unsigned style, const char *fmt, ...)
 /* Puts text in so many columns: cut with an ellipsis, or blanks behind it. */
 void screen_field(struct screen *s, unsigned style, const char *text, unsigned columns);
 
-/* Blanks up to a column; none if the line is there already.  screen_columns: to its end. */
+/* Blanks up to a column; none if the line is there already. */
 void screen_pad(struct screen *s, unsigned style, unsigned column);
 
 /* A rule up to a column. */
