@@ -18,7 +18,7 @@ struct place {
 
 struct terminal {
 	struct place places[ROWS][COLUMNS];
-	unsigned columns, row, column, cursor_row, cursor_column;
+	unsigned columns, row, column;
 	bool cursor, marked;
 	char style[STYLE_TEXT];
 };
@@ -111,9 +111,8 @@ static void read_all(struct terminal *t, struct buf *b)
 		obey(t, args, *p++);
 	}
 	assert(!t->marked && !*t->style);
-	t->cursor_row = t->cursor ? t->row : 0;
-	t->cursor_column = t->cursor ? t->column : 0;
-	t->row = t->column = 0;
+	if (!t->cursor)
+		t->row = t->column = 0;
 	memset(t->style, 0, sizeof t->style);
 	b->head = b->tail = 0;
 }
