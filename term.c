@@ -19,16 +19,11 @@
 static const char Take[] = "\x18\x1b[?1049h\x1b[?25l\x1b[?7l" CLEAR;
 static const char GiveBack[] = "\x18\x1b[?2026l" CLEAR "\x1b[?25h\x1b[?7h\x1b[?1049l";
 
-enum {
-	LENGTH = sizeof GiveBack - 1,
-	CHUNK = 1024,
-	TRIES = 3,
-	STACK = 32768,
-	COLUMNS = 80,
-	ROWS = 24
-};
+enum { LENGTH = sizeof GiveBack - 1, CHUNK = 1024, TRIES = 3, STACK = 32768, LOOK_MS = 500 };
+enum { COLUMNS = 80, ROWS = 24 }; /* where it does not say */
 
 static void on_late(struct timer *timer);
+static void on_look(struct timer *timer);
 static void on_anew(struct task *task);
 static void on_gone(struct task *task);
 
@@ -40,8 +35,9 @@ static struct {
 	bool paused;      /* by term_pause() */
 	struct keypress keypress;
 	struct timer late;
+	struct timer look; /* whether it is in the foreground again: no signal tells that */
 	struct task anew, gone;
-} T = {.io.fd = -1, .late.on = on_late, .anew.on = on_anew, .gone.on = on_gone};
+} T = {.io.fd = -1, .late.on = on_late, .look.on = on_look, .anew.on = on_anew, .gone.on = on_gone};
 
 static volatile sig_atomic_t Taken;
 static int Fd;
@@ -189,16 +185,19 @@ static void step_back(void)
 	Taken = 0;
 	buf_free(&T.frame);
 	timer_stop(&T.late);
+	timer_stop(&T.look);
 	T.keypress = (struct keypress){0};
 	io_want(&T.io, 0);
 }
 
 static void lose(void)
 {
-	if (tcgetpgrp(T.io.fd) >= 0 && !in_foreground(T.io.fd))
-		step_back();
-	else
+	if (tcgetpgrp(T.io.fd) < 0 || in_foreground(T.io.fd)) {
 		fail();
+	} else {
+		step_back();
+		timer_about(&T.look, LOOK_MS);
+	}
 }
 
 static void read_keys(void)
@@ -252,6 +251,12 @@ static void take_again(void)
 		take();
 		task_post(&T.anew);
 	}
+}
+
+static void on_look(struct timer *timer)
+{
+	(void)timer;
+	take_again();
 }
 
 void term_pause(void)
