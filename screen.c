@@ -254,7 +254,7 @@ static void change_row(struct pen *pen, unsigned row)
 		end = end_of_change(now, shown, from, s->columns);
 		if (end > text + ERASE) {
 			put_cells(pen, row, from, text);
-			erase(pen, row, text > from ? text : from);
+			erase(pen, row, text);
 			return;
 		}
 		put_cells(pen, row, from, end);
