@@ -232,7 +232,9 @@ static int in_child(void (*run)(void))
 		run();
 		_exit(99);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	if (WIFSTOPPED(status))
+		kill(pid, SIGKILL);
 	return status;
 }
 
@@ -313,6 +315,29 @@ static void gives_back_at_a_fault(void **state)
 	read_until(TAKEN GIVEN_BACK);
 	N = 0;
 	assert_int_equal(WTERMSIG(in_child(die_by_abort)), SIGABRT);
+	assert_true(is_as_before());
+	read_until(TAKEN GIVEN_BACK);
+}
+
+static int go_deeper(volatile int n)
+{
+	volatile char page[4096];
+	page[0] = (char)n;
+	return n ? go_deeper(n + 1) + page[0] : 0;
+}
+
+static void die_without_a_stack(void)
+{
+	signal(SIGSEGV, SIG_DFL);
+	sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+	open_it();
+	go_deeper(1);
+}
+
+static void gives_back_when_the_stack_is_full(void **state)
+{
+	(void)state;
+	assert_int_equal(WTERMSIG(in_child(die_without_a_stack)), SIGSEGV);
 	assert_true(is_as_before());
 	read_until(TAKEN GIVEN_BACK);
 }
@@ -422,6 +447,11 @@ static void may_be_closed_by_a_key(void **state)
 	loop_skip(KEYPRESS_REST_MS);
 	assert_int_equal(KeyCount, 1);
 	assert_true(is_as_before());
+	KeyCount = 0;
+	open_it();
+	type("x");
+	assert_true(loop_until(key_has_come));
+	assert_int_equal(Keys[0], 'x');
 }
 
 /* ---- frames ---- */
@@ -478,6 +508,8 @@ static void waits_for_a_slow_terminal(void **state)
 		loop_run();
 	}
 	timer_stop(&again);
+	type("q");
+	assert_true(loop_until(key_has_come));
 	show("next");
 	read_until("xxxnext");
 	assert_int_equal(N, strlen(TAKEN) + BIG + strlen("next"));
@@ -574,16 +606,33 @@ static void tells_that_it_is_gone_while_it_is_slow(void **state)
 	Master = -1;
 }
 
-static void goes_on_when_it_is_to_stop(void **state)
+/* In a group that the kernel would stop: its leader's parent is of the same session. */
+static void be_told_to_stop(void)
 {
-	(void)state;
+	sigset_t none;
+	pid_t before = getpgrp();
+	sigemptyset(&none);
+	setpgid(0, 0);
+	signal(SIGTTOU, SIG_IGN);
+	tcsetpgrp(Slave, getpgrp());
+	signal(SIGTTOU, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	open_it();
 	kill(getpid(), SIGTSTP);
 	kill(getpid(), SIGTTIN);
 	kill(getpid(), SIGTTOU);
 	type("q");
-	assert_true(loop_until(key_has_come));
-	assert_int_equal(AnewCount, 0);
+	bool told = loop_until(key_has_come) && !AnewCount;
+	term_close();
+	tcsetpgrp(Slave, before);
+	_exit(told ? 0 : 1);
+}
+
+static void goes_on_when_it_is_to_stop(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(be_told_to_stop), 0);
+	assert_true(is_as_before());
 }
 
 static void takes_over_again_when_it_is_continued(void **state)
@@ -650,6 +699,21 @@ static void reads_nothing_in_the_background(void **state)
 	term_close();
 	assert_int_equal(KeyCount + GoneCount, 0);
 	read_until(TAKEN "q\r\n"); /* the echo */
+	assert_int_equal(tcsetpgrp(Slave, getpgrp()), 0);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+}
+
+static void gives_nothing_back_that_others_have(void **state)
+{
+	(void)state;
+	open_it();
+	read_until(TAKEN);
+	pid_t other = start_other_group();
+	assert_int_equal(tcsetpgrp(Slave, other), 0);
+	term_close();
+	assert_true(is_raw());
+	assert_false(got_some());
 	assert_int_equal(tcsetpgrp(Slave, getpgrp()), 0);
 	kill(other, SIGKILL);
 	waitpid(other, NULL, 0);
@@ -733,6 +797,7 @@ static int run_all(void)
 		TEST(refuses_where_it_has_no_terminal_or_not_the_foreground),
 		TEST(gives_back_when_killed),
 		TEST(gives_back_at_a_fault),
+		TEST(gives_back_when_the_stack_is_full),
 		TEST(leaves_the_signal_to_who_had_it),
 		TEST(gives_back_at_exit),
 		TEST(lets_no_child_give_it_back),
@@ -751,6 +816,7 @@ static int run_all(void)
 		TEST(takes_over_again_when_it_is_continued),
 		TEST(leaves_it_alone_in_the_background),
 		TEST(reads_nothing_in_the_background),
+		TEST(gives_nothing_back_that_others_have),
 		TEST(is_given_back_for_a_while),
 		TEST(reads_the_environment),
 	};
