@@ -20,7 +20,7 @@ enum {
 enum { BEL = 0x07 };
 
 static const struct {
-	char final;
+	uint8_t final;
 	unsigned number; /* before '~' */
 	uint32_t key;
 } Sequences[] = {
