@@ -10,9 +10,11 @@ import functools
 import hashlib
 from email.utils import formatdate
 
+from rig import apps
+
 from . import loopback
 
-PIECE = 32 << 10
+PIECE = apps.PIECE
 
 
 class Count:
@@ -127,9 +129,13 @@ class App:
             self.sockets.pop(socket, None)
 
 
-@functools.lru_cache(4)
-def stream(n, seed):
-    return hashlib.shake_128(seed.encode()).digest(n)
+piece = functools.lru_cache(256)(apps.piece)
+
+
+async def send_stream(socket, n, seed):
+    """Piece by piece: to compute all of it first would hold up everybody else."""
+    for at in range(0, n, PIECE):
+        await socket.write(piece(seed, at // PIECE)[:n - at])
 
 
 async def send(socket, data):
@@ -146,7 +152,7 @@ async def echo(app, socket):
 
 async def source(app, socket):
     """Takes an order, sends that many bytes and closes."""
-    await send(socket, stream(*await socket.order()))
+    await send_stream(socket, *await socket.order())
 
 
 async def sink(app, socket):
@@ -173,7 +179,7 @@ async def duplex(app, socket):
     """Takes an order, sends that many bytes while it reads as many, then sends
     the SHA-256 of what it read, and closes."""
     n, seed = await socket.order()
-    sending = asyncio.create_task(send(socket, stream(n, seed)))
+    sending = asyncio.create_task(send_stream(socket, n, seed))
     try:
         digest, got = hashlib.sha256(), 0
         while got < n:
@@ -211,7 +217,7 @@ async def waiter(app, socket):
 
 async def resetter(app, socket):
     """Takes an order, sends that many bytes, and aborts once the peer has them all."""
-    await send(socket, stream(*await socket.order()))
+    await send_stream(socket, *await socket.order())
     while socket.end.unread():
         await asyncio.sleep(0.001)
     socket.close(abort=True)

@@ -1,8 +1,9 @@
 package backend
 
 // The servers themselves.  Those that need an order read it as their first
-// line: "LENGTH SEED".  The bytes they send are SHAKE-128 of SEED, so that
-// both ends can compute them, and no two places look alike.
+// line: "LENGTH SEED".  The bytes they send are SHAKE-128 of SEED, a blank and
+// the number of each piece, from 0, so that both ends can compute them, piece by
+// piece, and no two places look alike.
 
 import (
 	"bufio"
@@ -62,7 +63,7 @@ func echo(_ *App, c *conn) { io.Copy(c, c) }
 // source takes an order, sends that many bytes and closes.
 func source(_ *App, c *conn) {
 	if n, seed, err := order(bufio.NewReader(c)); err == nil {
-		io.CopyN(c, stream(seed), n)
+		io.CopyN(c, &stream{seed: seed}, n)
 	}
 }
 
@@ -92,7 +93,7 @@ func duplex(_ *App, c *conn) {
 	}
 	sent := make(chan error, 1)
 	go func() {
-		_, err := io.CopyN(c, stream(seed), n)
+		_, err := io.CopyN(c, &stream{seed: seed}, n)
 		sent <- err
 	}()
 	hash := sha256.New()
@@ -148,7 +149,7 @@ func resetter(_ *App, c *conn) {
 	if err != nil {
 		return
 	}
-	io.CopyN(c, stream(seed), n)
+	io.CopyN(c, &stream{seed: seed}, n)
 	for unsent(c) > 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -202,10 +203,22 @@ func order(r *bufio.Reader) (n int64, seed string, err error) {
 	return n, seed, err
 }
 
-func stream(seed string) io.Reader {
-	shake := sha3.NewSHAKE128()
-	io.WriteString(shake, seed)
-	return shake
+const piece = 32 << 10 // bytes
+
+type stream struct {
+	seed  string
+	at    int // bytes so far
+	shake *sha3.SHAKE
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	if s.at%piece == 0 {
+		s.shake = sha3.NewSHAKE128()
+		fmt.Fprintf(s.shake, "%s %d", s.seed, s.at/piece)
+	}
+	b = b[:min(len(b), piece-s.at%piece)]
+	s.at += len(b)
+	return s.shake.Read(b)
 }
 
 // unsent is how many bytes the peer's kernel has not acknowledged.
