@@ -35,7 +35,7 @@ def text(path):
 
 def layers():
     """{module: layer} from the Makefile's table."""
-    table = re.findall(r"^L(\d) = (.*)$", text(TOP / "Makefile"), re.M)
+    table = re.findall(r"^L(\d) = (.*)$", text(TOP / "Makefile").replace("\\\n", ""), re.M)
     return {module: int(n) for n, modules in table for module in modules.split()}
 
 
