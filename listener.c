@@ -77,62 +77,106 @@ static uint16_t port_of(int fd)
 	return getsockname(fd, (struct sockaddr *)&a, &n) ? 0 : ntohs(a.sin6_port);
 }
 
+static socklen_t size_of(const struct sockaddr_storage *a)
+{
+	return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
 /* A copy of the lent socket that listens there, or -1. */
-static int borrow(const struct listener_spec *spec, const struct sockaddr *at, socklen_t n)
+static int borrow(const struct listener_spec *spec, const struct sockaddr_storage *at)
 {
 	for (size_t i = 0; i < spec->lent_count; i++) {
 		struct sockaddr_storage a = {0};
 		socklen_t size = sizeof a;
-		if (!getsockname(spec->lent[i], (struct sockaddr *)&a, &size) && size == n &&
-			!memcmp(&a, at, n))
+		if (!getsockname(spec->lent[i], (struct sockaddr *)&a, &size) &&
+			size == size_of(at) && !memcmp(&a, at, size))
 			return fcntl(spec->lent[i], F_DUPFD_CLOEXEC, 0);
 	}
 	return -1;
 }
 
-static bool bind_one(struct listener_socket *s, const struct listener_spec *spec,
-	const struct sockaddr *to, socklen_t n, bool optional, struct err *e)
+/* A socket bound to it, or -1 with errno. */
+static int bound(const struct sockaddr_storage *to)
 {
 	static const int One = 1;
-	if ((s->io.fd = borrow(spec, to, n)) >= 0)
-		return true;
-	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	s->io.fd = fd;
-	if (fd >= 0) {
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &One, sizeof One);
-		if (to->sa_family == AF_INET6)
-			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &One, sizeof One);
-		if (!bind(fd, to, n) && !listen(fd, BACKLOG))
-			return true;
-	}
+	int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &One, sizeof One);
+	if (to->ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &One, sizeof One);
+	if (!bind(fd, (const struct sockaddr *)to, size_of(to)))
+		return fd;
 	int error = errno;
-	if (fd >= 0)
-		close(fd);
-	s->io.fd = -1;
-	if (optional && (error == EADDRNOTAVAIL || error == EAFNOSUPPORT))
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/* -1 with errno. */
+static int listening(const struct sockaddr_storage *to)
+{
+	int fd = bound(to);
+	if (fd < 0 || !listen(fd, BACKLOG))
+		return fd;
+	int error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+static bool bind_one(struct listener_socket *s, const struct listener_spec *spec,
+	const struct sockaddr_storage *to, bool optional, struct err *e)
+{
+	int fd = borrow(spec, to);
+	s->io.fd = fd = fd < 0 ? listening(to) : fd;
+	if (fd >= 0 || (optional && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT)))
 		return true;
-	return err_set(e, ERR_LOCAL, error, "cannot listen on %s:%u for '%s': %s",
-		to->sa_family == AF_INET6 ? "[::1]" : spec->address, spec->port, spec->name,
-		error == EADDRINUSE ? "another process uses it; stop that, or change local_port"
-				    : strerror(error));
+	return err_set(e, ERR_LOCAL, errno, "cannot listen on %s:%u for '%s': %s",
+		to->ss_family == AF_INET6 ? "[::1]" : spec->address, spec->port, spec->name,
+		errno == EADDRINUSE ? "another process uses it; stop that, or change local_port"
+				    : strerror(errno));
 }
 
 /* A browser tries ::1 first where a name leads to both. */
-static bool bind_all(struct listener *l, const struct listener_spec *spec, struct err *e)
+static size_t wanted(const struct listener_spec *spec, struct sockaddr_storage to[LISTENER_SOCKETS])
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(spec->port)};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
 		.sin6_port = htons(spec->port),
 		.sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	struct listener_socket *s = l->socket;
-	bool is_v4 = inet_pton(AF_INET, spec->address, &v4.sin_addr) == 1;
-	if (is_v4 && !bind_one(s, spec, (struct sockaddr *)&v4, sizeof v4, false, e))
+	size_t n = 0;
+	memset(to, 0, LISTENER_SOCKETS * sizeof *to);
+	if (inet_pton(AF_INET, spec->address, &v4.sin_addr) == 1)
+		memcpy(&to[n++], &v4, sizeof v4);
+	if (!n || !spec->only_that)
+		memcpy(&to[n++], &v6, sizeof v6);
+	return n;
+}
+
+size_t listener_taken(
+	const struct listener_spec *spec, struct sockaddr_storage at[LISTENER_SOCKETS])
+{
+	struct sockaddr_storage to[LISTENER_SOCKETS];
+	size_t n = wanted(spec, to), taken = 0;
+	for (size_t i = 0; i < n; i++) {
+		int fd = bound(&to[i]);
+		if (fd >= 0)
+			close(fd);
+		else if (errno == EADDRINUSE)
+			at[taken++] = to[i];
+	}
+	return taken;
+}
+
+static bool bind_all(struct listener *l, const struct listener_spec *spec, struct err *e)
+{
+	struct sockaddr_storage to[LISTENER_SOCKETS];
+	size_t n = wanted(spec, to);
+	if (!bind_one(&l->socket[0], spec, &to[0], false, e))
 		return false;
-	if (is_v4)
-		v6.sin6_port = htons(port_of(s++->io.fd));
-	if (is_v4 && spec->only_that)
-		return true;
-	return bind_one(s, spec, (struct sockaddr *)&v6, sizeof v6, is_v4, e);
+	((struct sockaddr_in6 *)&to[1])->sin6_port = htons(port_of(l->socket[0].io.fd));
+	return n < 2 || bind_one(&l->socket[1], spec, &to[1], true, e);
 }
 
 void listener_init(struct listener *l, const struct listener_spec *spec)

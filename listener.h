@@ -44,6 +44,11 @@ void listener_init(struct listener *l, const struct listener_spec *spec);
  * after listener_close() and listener_end(). */
 bool listener_open(struct listener *l, const struct listener_spec *spec, struct err *e);
 
+/* At which of its addresses another socket is in the way, for one that is not lent:
+ * returns how many there are. */
+size_t listener_taken(
+	const struct listener_spec *spec, struct sockaddr_storage at[LISTENER_SOCKETS]);
+
 /* Who takes connections: `fd` is non-blocking, and the owner's.  Called from the loop. */
 void listener_serve(struct listener *l,
 	void (*take)(void *owner, int fd, const struct sockaddr_storage *from), void *owner);
