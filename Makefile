@@ -13,13 +13,14 @@
 # this table, and a unit test is linked with no more than its module may use.
 L0 = base64 buf cells duration err exit file gobuild hash keypress log mem nearest problems \
 	random text timestamp widths words
-L1 = child command detach filewatch holder ipc loop notify out peer tcptable term wake
+L1 = child command detach filewatch holder ipc loop notify out peer tcptable term ulimit wake
 L2 = connect http inifile instance json names noproxy screen sections socks spdy value ws yaml \
 	yaml_scalar
 L3 = conn der dial pem pki proxy relay route tls x509
 L4 = api channel credential entry exec_credential k8s kubeconfig kubefiles kubeuser plugin pod tunnel upgrade watch
-L5 = adhoc check client config forward health history keys listener manager pick pool probe
-L6 = options porter ready report status view
+L5 = adhoc check client config conflict forward health history keys listener manager pick pool \
+	probe takeover
+L6 = ask control options porter ready report status view
 LAYERS = 0 1 2 3 4 5 6
 
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev

@@ -8,6 +8,7 @@ enum exit_status {
 	EXIT_CONFIG = 3,
 	EXIT_PORT = 4,
 	EXIT_NOT_READY = 5,
+	EXIT_TAKEN_OVER = 6,
 	EXIT_STATUSES,
 };
 
@@ -24,6 +25,7 @@ static inline const char *exit_meaning(enum exit_status s)
 		[EXIT_PORT] = "a local port is taken, or cannot be bound",
 		[EXIT_NOT_READY] =
 			"not every forward was Active in time (-wait), or would be (-check)",
+		[EXIT_TAKEN_OVER] = "another porter has taken its ports over",
 	};
 	return Meaning[s];
 }

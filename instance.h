@@ -24,6 +24,9 @@ enum {
 	INSTANCE_MAX = 256,      /* porters that instance_all() finds at most */
 };
 
+/* Before each request, so that another version is told from this one. */
+#define INSTANCE_SPEAKS "nanoporter/1 "
+
 /* The name of a port.  The address is as config.h has it: "::1" where that is all, else
  * one of 127.0.0.0/8. */
 void instance_name(char name[IPC_NAME], unsigned uid, const char *address, uint16_t port);

@@ -1,6 +1,8 @@
 /* One table of options; environment, then command line, then what does not go together. */
 #include "options.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,8 @@ static const struct place Nowhere = {NULL, 0};
 
 struct rule;
 typedef bool reader(struct options *o, const struct rule *rule, char *text);
-static reader read_switch, read_text, read_config, read_wait, read_format, read_profiles;
+static reader read_switch, read_text, read_config, read_wait, read_format, read_profiles, read_pid,
+	read_conflict;
 
 static const struct rule {
 	const char *name, *value, *meaning;
@@ -46,6 +49,22 @@ static const struct rule {
 		read_switch, offsetof(struct options, detach), NULL, NULL},
 	{"watch", NULL, "read the configuration again when its file changes", read_switch,
 		offsetof(struct options, watch), NULL, NULL},
+	{"on-conflict", "WHAT", "ports of a running porter: takeover, or fail (so with COMMAND)",
+		read_conflict, 0, "'takeover' or 'fail'", NULL},
+	{"status", NULL, "print the state of the porters of yours that run, and exit", read_switch,
+		offsetof(struct options, status), NULL, NULL},
+	{"json", NULL, "-status as JSON, a line for each porter", read_switch,
+		offsetof(struct options, json), NULL, NULL},
+	{"stop", NULL, "end the running porter", read_switch, offsetof(struct options, stop), NULL,
+		NULL},
+	{"reconnect", "NAME", "have the running porter connect a forward anew", read_text,
+		offsetof(struct options, reconnect), NULL, NULL},
+	{"disable", "NAME", "have it stop a forward, and free its port", read_text,
+		offsetof(struct options, disable), NULL, NULL},
+	{"enable", "NAME", "have it start that forward again", read_text,
+		offsetof(struct options, enable), NULL, NULL},
+	{"pid", "PID", "of several that run, which one is asked (or by -config FILE)", read_pid, 0,
+		"the number of a process", NULL},
 	{"context", "NAME", "without a file: the kubeconfig's context", read_text,
 		offsetof(struct options, context), NULL, NULL},
 	{"n", "NAMESPACE", "without a file: instead of the context's namespace", read_text,
@@ -98,6 +117,23 @@ static bool read_format(struct options *o, const struct rule *rule, char *text)
 	(void)rule;
 	o->log_format = strcmp(text, "json") ? LOG_TEXT : LOG_JSON;
 	return o->log_format == LOG_JSON || !strcmp(text, "text");
+}
+
+static bool read_pid(struct options *o, const struct rule *rule, char *text)
+{
+	char *end;
+	(void)rule;
+	errno = 0;
+	o->pid = strtol(text, &end, 10);
+	return !errno && !*end && o->pid > 0 && o->pid <= INT_MAX;
+}
+
+static bool read_conflict(struct options *o, const struct rule *rule, char *text)
+{
+	(void)rule;
+	o->on_conflict_is_set = true;
+	o->take_over = !strcmp(text, "takeover");
+	return o->take_over || !strcmp(text, "fail");
 }
 
 static size_t count_names(const char *text)
@@ -192,6 +228,52 @@ void options_no_log(struct problems *p)
 	problems_remedy(p, "name one with -log FILE");
 }
 
+/* How many are given, and the last one's name. */
+static size_t orders(const struct options *o, const char **name)
+{
+	const struct {
+		bool given;
+		const char *name;
+	} table[] = {{o->status, "status"}, {o->stop, "stop"}, {o->reconnect, "reconnect"},
+		{o->disable, "disable"}, {o->enable, "enable"}};
+	size_t n = 0;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (table[i].given) {
+			*name = table[i].name;
+			n++;
+		}
+	return n;
+}
+
+const char *options_order(const struct options *o)
+{
+	const char *name = NULL;
+	orders(o, &name);
+	return name;
+}
+
+/* One who asks a running porter starts nothing. */
+static void check_order(const struct options *o, struct problems *p)
+{
+	const char *name = NULL;
+	size_t n = orders(o, &name);
+	if (n > 1)
+		problems_add(p, Nowhere,
+			"only one of -status, -stop, -reconnect, -disable and "
+			"-enable can be had at a time");
+	if (n && (*o->words || o->command || o->check || o->detach))
+		problems_add(p, Nowhere,
+			"-%s asks a porter that runs: it goes together with "
+			"-config and -pid only",
+			name);
+	if (o->json && !o->status)
+		problems_add(p, Nowhere, "-json goes together with -status only");
+	if (o->pid && !n)
+		problems_add(p, Nowhere,
+			"-pid goes together with -status, -stop, -reconnect, "
+			"-disable and -enable only");
+}
+
 static void check_together(const struct options *o, struct problems *p)
 {
 	bool adhoc = adhoc_is(o->words), kubectls = o->kubeconfig || o->context || o->namespace;
@@ -218,6 +300,7 @@ static void check_together(const struct options *o, struct problems *p)
 		}
 	if (o->detach && o->log && !*o->log)
 		options_no_log(p);
+	check_order(o, p);
 }
 
 bool options_read(struct options *o, char **argv, struct buf *errors)
@@ -238,6 +321,8 @@ bool options_read(struct options *o, char **argv, struct buf *errors)
 			*word++ = *at;
 	}
 	*word = NULL;
+	if (!o->on_conflict_is_set)
+		o->take_over = !o->command;
 	check_together(o, &p);
 	return problems_tell(&p, errors);
 }
@@ -277,6 +362,8 @@ void options_help(FILE *to)
 	char left[32];
 	fprintf(to, "usage: porter [options] [NAME ...] [-- COMMAND ARGS ...]\n"
 		    "       porter [options] TYPE/NAME [LOCAL:]REMOTE ... [-- COMMAND ARGS ...]\n"
+		    "       porter -status [-json] | -stop | -reconnect NAME | -disable NAME | "
+		    "-enable NAME\n"
 		    "Keeps the Kubernetes port-forwards of a configuration alive (all of them, or\n"
 		    "those of that NAME), or those of the command line, as kubectl writes them.\n"
 		    "With COMMAND: runs it while they are Active, and ends with its status.\n\n");

@@ -19,7 +19,11 @@ struct options {
 	enum log_format log_format;
 	bool verbose; /* -verbose or PORTER_VERBOSE */
 	bool headless, watch, check, detach, version, help;
-	int64_t wait_ms;                                /* -1: not set */
+	bool status, json, stop;                  /* asks a running porter, as the next */
+	const char *reconnect, *disable, *enable; /* a forward's name; or NULL */
+	int64_t pid;                              /* of the porter that is asked; 0: not set */
+	bool on_conflict_is_set, take_over;       /* -on-conflict */
+	int64_t wait_ms;                          /* -1: not set */
 	const char *profiles[OPTIONS_PROFILES_MAX + 1]; /* ends with NULL */
 	const char *kubeconfig, *context, *namespace;   /* for ad hoc use; or NULL */
 	char **words;   /* what is no option, in its order; ends with NULL */
@@ -33,6 +37,9 @@ struct options {
  * Options begin with one or two dashes and stand anywhere before "--"; a value follows
  * as "-name VALUE" or "-name=VALUE"; switches take "=true" and "=false", as in Go. */
 bool options_read(struct options *o, char **argv, struct buf *errors);
+
+/* The option by which another porter is asked ("status"); NULL where none is. */
+const char *options_order(const struct options *o);
 
 /* Tells that -detach needs a log file: the same is wrong where the configuration has none. */
 void options_no_log(struct problems *p);

@@ -6,14 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "adhoc.h"
 #include "api.h"
+#include "ask.h"
 #include "check.h"
 #include "child.h"
 #include "config.h"
+#include "conflict.h"
+#include "control.h"
 #include "credential.h"
 #include "detach.h"
 #include "exit.h"
@@ -28,9 +30,13 @@
 #include "problems.h"
 #include "ready.h"
 #include "report.h"
+#include "status.h"
+#include "ulimit.h"
 #include "wake.h"
 
 #define VERSION "0.1.0"
+
+enum { DRAIN_MS = 30000 }; /* for connections, once another porter has our ports */
 
 static struct {
 	struct options options;
@@ -38,6 +44,10 @@ static struct {
 	struct manager *manager;
 	struct filewatch watch;
 	struct task reload;
+	struct conflict conflict;
+	struct status_of self;
+	struct timer drain; /* set once another porter has our ports */
+	pid_t heir;
 	bool had_terminal; /* at the start */
 	int status;
 } Run;
@@ -83,21 +93,6 @@ static void print_ways_to_begin(struct buf *errors)
 static bool is_adhoc(void)
 {
 	return adhoc_is(Run.options.words);
-}
-
-/* As many descriptors as we may have; and no core dump, which would hold keys.
- * A limit of one byte stops those that go to a program, too (core(5)). */
-static void set_limits(void)
-{
-	struct rlimit r;
-	if (!getrlimit(RLIMIT_NOFILE, &r)) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
-	if (!getrlimit(RLIMIT_CORE, &r)) {
-		r.rlim_cur = r.rlim_max < 1 ? r.rlim_max : 1;
-		setrlimit(RLIMIT_CORE, &r);
-	}
 }
 
 static bool load(struct config *c, bool may_wait, struct buf *errors)
@@ -166,6 +161,33 @@ static void move_log(void)
 {
 	if (strcmp(log_path(), log_file()) != 0 && !log_open(log_path()))
 		warn_of_log(log_path(), "the log file cannot be written: the old one goes on");
+}
+
+static bool allow_config(const struct config *c, struct buf *errors)
+{
+	return ulimit_allow(c->cluster_count, c->forward_count, errors);
+}
+
+/* ---- ports that are taken ---- */
+
+static int settle_ports(struct buf *errors)
+{
+	enum conflict_policy policy = Run.options.take_over ? CONFLICT_TAKE_OVER : CONFLICT_FAIL;
+	return (int)conflict_settle(&Run.conflict, &Run.config, policy, errors);
+}
+
+/* What is in the way of a port is told by the first of them, in better words. */
+static int open_forwards(struct buf *errors)
+{
+	const int *fd;
+	if (!allow_config(&Run.config, errors))
+		return EXIT_FATAL;
+	int status = settle_ports(errors);
+	if (status)
+		return status;
+	size_t n = conflict_sockets(&Run.conflict, &fd);
+	manager_lend(Run.manager, fd, n);
+	return (int)manager_apply(Run.manager, &Run.config, errors, NULL);
 }
 
 /* ---- -check ---- */
@@ -238,18 +260,61 @@ static void end_with(int status)
 	loop_stop();
 }
 
-static void on_changed(void *owner, struct forward *f)
-{
-	(void)owner;
-	report_changed(f);
-	ready_look();
-}
-
 static void on_removed(void *owner, struct forward *f)
 {
 	(void)owner;
 	log_line(LOG_INFO, "forward removed", LOG_FIELDS(LOG_STR("forward", forward_name(f))));
 	report_removed(f);
+}
+
+/* ---- another porter takes over ---- */
+
+static void on_drained(struct timer *timer)
+{
+	size_t left = manager_connections(Run.manager);
+	timer_stop(timer);
+	log_line(LOG_INFO, "stopping",
+		LOG_FIELDS(LOG_STR("reason", "taken over by another nanoporter instance"),
+			LOG_NUM("pid", Run.heir), LOG_NUM("connections", (long long)left)));
+	fprintf(stderr, "Error: another nanoporter instance has taken over (PID: %ld)\n",
+		(long)Run.heir);
+	end_with(EXIT_TAKEN_OVER);
+}
+
+static void look_drained(void)
+{
+	if (timer_is_set(&Run.drain) && !manager_connections(Run.manager))
+		on_drained(&Run.drain);
+}
+
+/* A command goes on, with those ports that nobody else has. */
+static bool keeps_others(void)
+{
+	return ready_command_runs();
+}
+
+/* What is connected goes on, for a while. */
+static void on_taken_over(pid_t by)
+{
+	log_line(LOG_WARN, "ports are taken over by another nanoporter instance",
+		LOG_FIELDS(LOG_NUM("pid", by),
+			LOG_NUM("connections", (long long)manager_connections(Run.manager))));
+	if (keeps_others())
+		return;
+	Run.heir = by;
+	Run.self.draining = true;
+	ready_end();
+	timer_after(&Run.drain, DRAIN_MS);
+	look_drained();
+}
+
+static void on_changed(void *owner, struct forward *f)
+{
+	(void)owner;
+	report_changed(f);
+	if (!Run.self.draining)
+		ready_look();
+	look_drained();
 }
 
 /* ---- reload ---- */
@@ -276,22 +341,47 @@ static void log_change(const struct manager_change *change)
 			LOG_NUM("removed", (long long)change->removed)));
 }
 
+/* Who has the port, if it is that. */
+static void explain_ports(struct buf *errors)
+{
+	struct config c = {0};
+	struct buf again = {0};
+	if (load(&c, false, &again))
+		conflict_free_ports(&c, errors);
+	buf_free(&again);
+	config_free(&c);
+}
+
+static void take_config(struct config *c, const struct manager_change *change)
+{
+	log_change(change);
+	config_free(&Run.config);
+	Run.config = *c;
+	move_log();
+	Run.self.log = log_file();
+	control_claim();
+}
+
 /* A file that is not right changes nothing. */
 static void reload(struct task *task)
 {
 	struct config c = {0};
 	struct buf errors = {0};
 	struct manager_change change = {0};
+	enum exit_status status = EXIT_CONFIG;
 	(void)task;
+	if (Run.self.draining)
+		return;
 	ready_reload(false);
-	if (load(&c, false, &errors) && !manager_apply(Run.manager, &c, &errors, &change)) {
-		log_change(&change);
-		config_free(&Run.config);
-		Run.config = c;
-		move_log();
-	} else {
+	if (load(&c, false, &errors) && allow_config(&c, &errors))
+		status = manager_apply(Run.manager, &c, &errors, &change);
+	if (status == EXIT_PORT)
+		explain_ports(&errors);
+	if (status) {
 		log_errors(&errors);
 		config_free(&c);
+	} else {
+		take_config(&c, &change);
 	}
 	buf_free(&errors);
 	ready_reload(true);
@@ -380,6 +470,31 @@ static void warn_of_watch(void)
 			LOG_FIELDS(LOG_STR("file", Run.options.config)));
 }
 
+/* The command's, where there is one. */
+static void stop_by_signal(void)
+{
+	kill(getpid(), SIGTERM);
+}
+
+static void describe(void)
+{
+	Run.self = (struct status_of){.pid = getpid(),
+		.version = VERSION,
+		.config = is_adhoc() ? NULL : realpath(Run.options.config, NULL),
+		.log = log_file(),
+		.started_ms = loop_wall()};
+}
+
+/* Others know us by our ports from now on; whoever starts may ask for them. */
+static void end_start(void)
+{
+	describe();
+	conflict_commit(&Run.conflict);
+	control_begin(&(struct control_spec){
+		Run.manager, &Run.self, stop_by_signal, on_taken_over, keeps_others});
+	conflict_end(&Run.conflict);
+}
+
 static void run_forwards(void)
 {
 	log_line(LOG_INFO, "started",
@@ -389,20 +504,19 @@ static void run_forwards(void)
 	report_begin(report_form());
 	manager_start(Run.manager);
 	wake_start(on_wake);
+	end_start();
 	ready_begin();
 	loop_run();
 	notify_tell(NOTIFY_STOPPING, NULL);
 	wake_stop();
 }
 
-static int open_forwards(struct buf *errors)
-{
-	return (int)manager_apply(Run.manager, &Run.config, errors, NULL);
-}
-
 static void stop(void)
 {
 	filewatch_close(&Run.watch);
+	control_end();
+	conflict_end(&Run.conflict);
+	timer_stop(&Run.drain);
 	ready_end();
 	task_drop(&Run.reload);
 	manager_free(Run.manager);
@@ -410,6 +524,7 @@ static void stop(void)
 	loop_settle(); /* what is put off has children of its own */
 	child_end_all();
 	loop_end();
+	free((char *)Run.self.config);
 	config_free(&Run.config);
 }
 
@@ -418,6 +533,8 @@ static void init(void)
 	static const struct manager_ops Ops = {on_changed, on_removed};
 	loop_init();
 	Run.reload.on = reload;
+	Run.drain.on = on_drained;
+	Run.conflict.lock = -1;
 	Run.had_terminal = has_terminal();
 	credential_terminal(!Run.options.headless && !Run.options.detach);
 	Run.manager = manager_new(&Ops, NULL);
@@ -484,10 +601,12 @@ int main(int argc, char **argv)
 		return ended(EXIT_USAGE);
 	if (Run.options.help || Run.options.version)
 		return print_only();
+	if (options_order(&Run.options))
+		return ask(&Run.options);
 	file_open_standard();
 	child_init();
 	signal(SIGPIPE, SIG_IGN);
-	set_limits();
+	ulimit_set();
 	if (Run.options.detach && !detach_begin(&status))
 		return status;
 	notify_begin();

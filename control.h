@@ -1,0 +1,35 @@
+/* What the other porters of this user may ask of this one while it runs: its state, that
+ * it stops, or something about one forward, and its ports.  The requests (ipc.h, behind
+ * INSTANCE_SPEAKS) and their answers, each of which begins with "ok" or "error WORDS":
+ *
+ *	status              the table
+ *	status-json         the same as JSON, by status.schema.json
+ *	config              the path of the configuration; nothing where there is none
+ *	stop                it ends when the conversation does
+ *	reconnect NAME, disable NAME, enable NAME
+ *	hand-over           see takeover.h
+ */
+#pragma once
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "manager.h"
+#include "status.h"
+
+/* What it has must outlive all else here. */
+struct control_spec {
+	struct manager *manager;
+	const struct status_of *self;
+	void (*stop)(void);
+	/* Its ports are another's now: they are not listened on here any more, and what is
+	 * connected goes on.  By which process; all of them, or those asked for only. */
+	void (*taken_over)(pid_t by);
+	bool (*keeps_others)(void); /* ports that are not asked for go on here */
+};
+
+void control_begin(const struct control_spec *spec);
+
+/* What forwards there are, or that are stopped, has changed. */
+void control_claim(void);
+
+void control_end(void);

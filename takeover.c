@@ -1,0 +1,277 @@
+/* One conversation with each older porter: its sockets, then, when they are served here,
+ * the word that they are. */
+#include "takeover.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "mem.h"
+
+struct old {
+	struct ipc_peer peer;
+	struct instance_port *port; /* that is wanted of it */
+	size_t ports;
+	struct buf has; /* a line for each socket: "ADDRESS:PORT NAME" */
+	bool handed;
+};
+
+/* ---- words ---- */
+
+static void log_port(const struct old *o, uint16_t port, const char *words, const char *by)
+{
+	struct log_field fields[] = {LOG_NUM("port", port), LOG_NUM("pid", o->peer.pid),
+		{.key = by ? "by" : NULL, .text = by}, {.key = NULL}};
+	log_line(LOG_INFO, words, fields);
+}
+
+static void log_killed(const struct old *o, const char *by)
+{
+	for (size_t i = 0; i < o->ports; i++)
+		log_port(o, o->port[i].port, "Killed conflicting nanoporter instance", by);
+}
+
+static void put_port(struct buf *out, const struct instance_port *port)
+{
+	buf_print(out, "%s:%u", port->address, port->port);
+}
+
+static bool is_wanted(const struct old *o, struct span address)
+{
+	struct buf wanted = {0};
+	bool is = false;
+	for (size_t i = 0; !is && i < o->ports; i++) {
+		put_port(&wanted, &o->port[i]);
+		is = buf_len(&wanted) == address.n &&
+		     !memcmp(buf_data(&wanted), address.p, address.n);
+		buf_eat(&wanted, buf_len(&wanted));
+	}
+	buf_free(&wanted);
+	return is;
+}
+
+/* What the older one has, and nobody will serve; a forward's sockets follow each other. */
+static void log_lost(struct old *o)
+{
+	const char *last = "";
+	buf_put(&o->has, "", 1);
+	for (char *rest = (char *)buf_data(&o->has), *line; (line = strsep(&rest, "\n"));) {
+		size_t n = strcspn(line, " ");
+		if (!line[n] || !strcmp(line, last) || is_wanted(o, (struct span){line, n}))
+			continue;
+		last = line;
+		line[n] = '\0';
+		log_line(LOG_WARN, "forward ends with the conflicting nanoporter instance",
+			LOG_FIELDS(LOG_STR("forward", line + n + 1), LOG_STR("local", line),
+				LOG_NUM("pid", o->peer.pid)));
+		line[n] = ' ';
+	}
+	buf_free(&o->has);
+}
+
+/* ---- who ---- */
+
+static struct old *find(struct takeover *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->old[i].peer.pid == pid)
+			return &t->old[i];
+	return NULL;
+}
+
+void takeover_add(struct takeover *t, struct ipc_peer *peer, const struct instance_port *port)
+{
+	struct old *o = find(t, peer->pid);
+	if (o) {
+		ipc_hang_up(peer);
+	} else {
+		t->old = mem_grow(t->old, (t->count + 1) * sizeof *t->old);
+		o = &t->old[t->count++];
+		*o = (struct old){.peer = *peer};
+	}
+	o->port = mem_grow(o->port, (o->ports + 1) * sizeof *o->port);
+	o->port[o->ports++] = *port;
+	log_port(o, port->port, "Found conflicting nanoporter instance", NULL);
+}
+
+/* ---- what is handed over ---- */
+
+static void keep(struct takeover *t, const int *fd, size_t n)
+{
+	t->fd = mem_grow(t->fd, (t->fds + n + 1) * sizeof *t->fd);
+	memcpy(t->fd + t->fds, fd, n * sizeof *fd);
+	t->fds += n;
+}
+
+static bool is_word(const struct buf *message, const char *word)
+{
+	return span_is((struct span){(const char *)buf_data(message), buf_len(message)}, word);
+}
+
+/* A message and its sockets; false at the end, whatever that is. */
+static bool hear(struct takeover *t, struct old *o, struct buf *message, struct err *e)
+{
+	int fd[IPC_FDS];
+	size_t n = 0;
+	buf_eat(message, buf_len(message));
+	if (ipc_hear(&o->peer, message, fd, &n, TAKEOVER_ANSWER_MS, e) <= 0)
+		return false;
+	keep(t, fd, n);
+	return true;
+}
+
+static bool ask(struct takeover *t, struct old *o)
+{
+	struct buf message = {0};
+	struct err e = {0};
+	bool done = false;
+	bool ok = ipc_tell(&o->peer, INSTANCE_SPEAKS TAKEOVER_HAND_OVER, TAKEOVER_ANSWER_MS, &e) &&
+		  hear(t, o, &message, &e) && is_word(&message, "ok");
+	while (ok && !done && (ok = hear(t, o, &message, &e))) {
+		done = is_word(&message, TAKEOVER_ALL);
+		if (!done)
+			buf_put(&o->has, buf_data(&message), buf_len(&message));
+	}
+	if (!done)
+		log_line(LOG_WARN, "the conflicting nanoporter instance hands nothing over",
+			LOG_FIELDS(LOG_NUM("pid", o->peer.pid),
+				LOG_STR("reason", e.kind ? e.text : "it does not understand")));
+	buf_free(&message);
+	return done;
+}
+
+size_t takeover_ask(struct takeover *t)
+{
+	size_t silent = 0;
+	for (size_t i = 0; i < t->count; i++) {
+		t->old[i].handed = ask(t, &t->old[i]);
+		silent += !t->old[i].handed;
+	}
+	return silent;
+}
+
+/* ---- those that do not ---- */
+
+/* The conversation ends with the process, also where it was never taken up. */
+static bool has_ended(const struct old *o, int process, int limit_ms)
+{
+	struct pollfd p = {.fd = process >= 0 ? process : o->peer.fd,
+		.events = process >= 0 ? POLLIN : POLLRDHUP};
+	return poll(&p, 1, limit_ms) > 0 && p.revents & (p.events | POLLHUP);
+}
+
+static bool end_by(const struct old *o, int process, int signo, int limit_ms)
+{
+	if (process < 0 || syscall(SYS_pidfd_send_signal, process, signo, NULL, 0))
+		kill(o->peer.pid, signo);
+	return has_ended(o, process, limit_ms);
+}
+
+/* A number that is another process's by now is never signalled: while the conversation
+ * stands, the process does, too. */
+static bool end(const struct old *o)
+{
+	if (o->peer.pid <= 0)
+		return false;
+	int process = (int)syscall(SYS_pidfd_open, o->peer.pid, 0);
+	const char *by = has_ended(o, -1, 0)                             ? "itself"
+			 : end_by(o, process, SIGTERM, TAKEOVER_TERM_MS) ? "SIGTERM"
+			 : end_by(o, process, SIGKILL, TAKEOVER_KILL_MS) ? "SIGKILL"
+									 : NULL;
+	if (process >= 0)
+		close(process);
+	if (by)
+		log_killed(o, by);
+	return by;
+}
+
+bool takeover_kill(struct takeover *t, struct buf *errors)
+{
+	bool all = true;
+	for (size_t i = 0; i < t->count; i++) {
+		const struct old *o = &t->old[i];
+		if (o->handed || end(o))
+			continue;
+		all = false;
+		for (size_t k = 0; k < o->ports; k++)
+			buf_print(errors,
+				"port %u is in use by a nanoporter instance that does not end "
+				"(PID: %ld)\n",
+				o->port[k].port, (long)o->peer.pid);
+	}
+	return all;
+}
+
+/* ---- the word ---- */
+
+static bool tell(struct old *o, struct buf *message, struct err *e)
+{
+	buf_put(message, "", 1);
+	bool told = ipc_tell(&o->peer, (const char *)buf_data(message), TAKEOVER_ANSWER_MS, e);
+	buf_eat(message, buf_len(message));
+	return told;
+}
+
+/* As many messages as they take. */
+static bool tell_taken(struct old *o, struct err *e)
+{
+	struct buf message = {0};
+	bool ok = true;
+	for (size_t i = 0; ok && i < o->ports; i++) {
+		if (!buf_len(&message))
+			buf_print(&message, INSTANCE_SPEAKS TAKEOVER_TAKEN);
+		buf_print(&message, " ");
+		put_port(&message, &o->port[i]);
+		if (buf_len(&message) > IPC_MESSAGE / 2)
+			ok = tell(o, &message, e);
+	}
+	ok = ok && (!buf_len(&message) || tell(o, &message, e));
+	buf_print(&message, INSTANCE_SPEAKS TAKEOVER_DONE);
+	ok = ok && tell(o, &message, e);
+	buf_free(&message);
+	return ok;
+}
+
+/* Its names are free when it ends the conversation. */
+static void commit(struct takeover *t, struct old *o)
+{
+	struct buf message = {0};
+	struct err e = {0};
+	if (tell_taken(o, &e) && hear(t, o, &message, &e) && is_word(&message, "ok")) {
+		while (hear(t, o, &message, &e))
+			;
+		log_killed(o, "take-over");
+	} else {
+		end(o); /* it has changed its mind, or was stopped since */
+	}
+	buf_free(&message);
+}
+
+void takeover_commit(struct takeover *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		struct old *o = &t->old[i];
+		if (o->handed)
+			commit(t, o);
+		log_lost(o);
+	}
+}
+
+void takeover_end(struct takeover *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		struct old *o = &t->old[i];
+		ipc_hang_up(&o->peer);
+		buf_free(&o->has);
+		free(o->port);
+	}
+	for (size_t i = 0; i < t->fds; i++)
+		close(t->fd[i]);
+	free(t->old);
+	free(t->fd);
+	*t = (struct takeover){0};
+}
