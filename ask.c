@@ -82,7 +82,6 @@ static void forget(struct one *one)
 {
 	ipc_hang_up(&one->peer);
 	free(one->config);
-	one->config = NULL;
 }
 
 /* Each is told before one is heard: they wait for a word. */
@@ -111,16 +110,15 @@ static struct choice find(const struct options *o)
 {
 	char path[PATH_MAX];
 	const char *named = o->config_is_set ? o->config : NULL;
-	struct choice c = find_all();
-	size_t meant = 0;
+	struct choice all = find_all(), c = {mem_new((all.count + 1) * sizeof *c.one), 0};
 	if (named && realpath(named, path))
 		named = path;
-	for (size_t i = 0; i < c.count; i++)
-		if (is_meant(&c.one[i], o, named))
-			c.one[meant++] = c.one[i];
+	for (size_t i = 0; i < all.count; i++)
+		if (is_meant(&all.one[i], o, named))
+			c.one[c.count++] = all.one[i];
 		else
-			forget(&c.one[i]);
-	c.count = meant;
+			forget(&all.one[i]);
+	free(all.one);
 	return c;
 }
 
