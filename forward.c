@@ -628,7 +628,9 @@ static void rest(struct forward *f)
 	f->health = NULL;
 	f->pool = NULL;
 	f->target = NULL;
-	f->draining = false;
+	f->attempts = 0;
+	f->at_once = f->was_healthy = f->draining = false;
+	f->tried[0] = '\0';
 }
 
 void forward_free(struct forward *f)
@@ -664,6 +666,17 @@ void forward_stop(struct forward *f)
 	tell_later(f, FORWARD_STOPPED);
 }
 
+/* Whether a try was waited for. */
+static bool try_now(struct forward *f)
+{
+	bool waits = timer_is_set(&f->retry);
+	f->attempts = 0;
+	f->at_once = false;
+	if (waits)
+		timer_after(&f->retry, 0);
+	return waits;
+}
+
 /* Of one that drains, what there is goes on. */
 bool forward_resume(struct forward *f, struct err *e)
 {
@@ -672,13 +685,10 @@ bool forward_resume(struct forward *f, struct err *e)
 		return true;
 	if (!listener_open(&f->listener, &at, e))
 		return false;
-	f->attempts = 0;
-	f->at_once = f->was_healthy = false;
-	f->tried[0] = '\0';
 	f->draining = false;
 	if (!f->pool)
 		run(f);
-	else
+	else if (!try_now(f))
 		k8s_look(f->target);
 	serve(f);
 	tell_later(f, FORWARD_STARTING);
@@ -687,14 +697,8 @@ bool forward_resume(struct forward *f, struct err *e)
 
 void forward_reconnect(struct forward *f)
 {
-	if (f->state == FORWARD_STOPPED)
+	if (f->state == FORWARD_STOPPED || try_now(f))
 		return;
-	f->attempts = 0;
-	f->at_once = false;
-	if (timer_is_set(&f->retry)) {
-		timer_after(&f->retry, 0);
-		return;
-	}
 	health_pause(f->health);
 	pool_renew(f->pool);
 	k8s_look(f->target);

@@ -1389,6 +1389,7 @@ static void expect_rest(void)
 	assert_int_equal(api_tunnels(), 0);
 	assert_int_equal(numbers()->connections, 0);
 	assert_int_equal(numbers()->tunnels, 0);
+	assert_int_equal(numbers()->attempts, 0);
 	assert_null(numbers()->transport);
 	assert_false(listens());
 }
@@ -1670,6 +1671,21 @@ static void may_be_resumed_while_it_drains(void **state)
 	assert_string_equal(Path, "Active|Stopped|Starting|Active|");
 }
 
+static void tries_at_once_where_it_is_resumed_while_it_drains(void **state)
+{
+	struct err e = {0};
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_waiting();
+	struct user *u = held_user(0);
+	forward_drain(F[0]);
+	settle();
+	Api.upgrade = 101;
+	assert_true(forward_resume(F[0], &e));
+	wait_for(FORWARD_ACTIVE);
+	assert_true(comes_to_be_served(u));
+}
+
 static void ends_its_connections_where_it_is_stopped_while_it_drains(void **state)
 {
 	(void)state;
@@ -1878,6 +1894,7 @@ int main(void)
 		TEST(serves_those_it_holds_when_it_drains),
 		TEST(ends_with_the_last_that_was_held_in_vain),
 		TEST(may_be_resumed_while_it_drains),
+		TEST(tries_at_once_where_it_is_resumed_while_it_drains),
 		TEST(ends_its_connections_where_it_is_stopped_while_it_drains),
 		TEST(is_stopped_in_whatever_state_it_is),
 		TEST(is_freed_in_whatever_state_it_is),
