@@ -1514,6 +1514,7 @@ static void goes_to_new_tunnels_where_a_person_wants_it(void **state)
 	cluster_ask_transport(Cluster, TRANSPORT_SPDY); /* to tell one from the other */
 	unsigned looks = Api.looks;
 	forward_reconnect(F[0]);
+	assert_string_equal(numbers()->transport, "websocket"); /* the other is not open yet */
 	struct user *second = connect_one(1);
 	user_says(second, "hello");
 	assert_true(comes_to_be_served(second));

@@ -215,6 +215,7 @@ static void is_renewed_at_once_where_a_spare_must_wait(void **state)
 	assert_true(loop_until_quiet());
 	assert_int_equal(Far.accepted, 1);
 	pool_renew(Pool);
+	assert_int_equal(pool_tunnels(Pool), 1);
 	assert_true(loop_until(is_ready));
 	assert_int_equal(Far.accepted, 2);
 }
