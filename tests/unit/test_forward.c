@@ -1807,6 +1807,18 @@ static void is_freed_in_whatever_state_it_is(void **state)
 	}
 }
 
+static void nobody_is_told_of_one_that_is_freed(void **state)
+{
+	(void)state;
+	PODS_ARE({"web-1", "u-1", READY});
+	be_active();
+	unsigned told = Told;
+	forward_stop(F[0]);
+	free_all();
+	settle();
+	assert_int_equal(Told, told);
+}
+
 static void is_stopped_in_whatever_state_it_is(void **state)
 {
 	static void (*const Be[])(void) = {be_starting, be_asking, be_serving, be_retrying,
@@ -1910,6 +1922,7 @@ int main(void)
 		TEST(may_be_resumed_while_it_drains),
 		TEST(tries_at_once_where_it_is_resumed_while_it_drains),
 		TEST(ends_its_connections_where_it_is_stopped_while_it_drains),
+		TEST(nobody_is_told_of_one_that_is_freed),
 		TEST(is_stopped_in_whatever_state_it_is),
 		TEST(is_freed_in_whatever_state_it_is),
 		TEST(says_that_its_port_is_taken),

@@ -242,6 +242,13 @@ static void finds_none_where_several_are_called_so(void **state)
 	assert_ptr_equal(manager_find(M, "x", &several), x);
 	assert_false(several);
 	assert_ptr_equal(manager_find(M, "q", &several), q);
+	sprintf(to,
+		"[forward a/s-x]\ncluster = b\nnamespace = n\nservice = z\ntype = pod\n"
+		"local_port = %u\nremote_port = 80\n",
+		Port[2]);
+	assert_int_equal(apply(text), EXIT_OK);
+	assert_ptr_equal(manager_find(M, "a/s-x", &several), manager_forward(M, 2));
+	assert_false(several);
 }
 
 static int listen_at(uint16_t port)
