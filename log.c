@@ -41,6 +41,7 @@ static struct {
 		enum log_level level;
 	} line[LOG_LINES];
 	size_t count; /* of lines ever kept; the newest is at count - 1 */
+	void (*on)(void);
 } kept;
 
 /* text[0] is the '\n' that ends a torn line before it; the last byte, and in JSON two
@@ -288,8 +289,15 @@ static bool is_removed(int fd)
 	return !fstat(fd, &st) && !st.st_nlink;
 }
 
+static bool is_only_shown(void)
+{
+	return kept.on && !sink.path && isatty(sink.fd);
+}
+
 static void write_line(struct line *l)
 {
+	if (is_only_shown())
+		return;
 	if (sink.path && is_removed(sink.fd))
 		open_sink(sink.path); /* or else the old one still is the best there is */
 	l->text[l->n] = '\n';
@@ -319,11 +327,13 @@ void log_line(enum log_level level, const char *message, const struct log_field 
 	keep(&text, level);
 	if (sink.format == LOG_TEXT) {
 		write_line(&text);
-		return;
+	} else {
+		struct line json = {.max = sizeof json.text - 3};
+		build_json(&json, time, level, message, fields);
+		write_line(&json);
 	}
-	struct line json = {.max = sizeof json.text - 3};
-	build_json(&json, time, level, message, fields);
-	write_line(&json);
+	if (kept.on)
+		kept.on();
 }
 
 const char *log_recent(size_t i, enum log_level *level)
@@ -333,4 +343,14 @@ const char *log_recent(size_t i, enum log_level *level)
 	size_t at = (kept.count - 1 - i) % LOG_LINES;
 	*level = kept.line[at].level;
 	return kept.line[at].text;
+}
+
+size_t log_count(void)
+{
+	return kept.count;
+}
+
+void log_show(void (*on)(void))
+{
+	kept.on = on;
 }

@@ -60,3 +60,10 @@ void log_line(enum log_level level, const char *message, const struct log_field 
 /* The i-th line of those kept, 0 the newest, without its end of line, in any format
  * as LOG_TEXT; NULL if there is none.  Stays valid until the next log_line(). */
 const char *log_recent(size_t i, enum log_level *level);
+
+/* How many were kept in all, those that are gone included. */
+size_t log_count(void);
+
+/* A screen shows them from now on: `on` is called behind each one that is kept, and none
+ * goes to stderr while that is a terminal.  NULL: there is no screen any more. */
+void log_show(void (*on)(void));

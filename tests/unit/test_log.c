@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -531,6 +532,62 @@ static void writes_to_nobody_else_when_there_is_no_stderr(void **state)
 	assert_string_equal(newest(), "INFO: m dropped=1");
 }
 
+static unsigned Shown;
+
+static void on_shown(void)
+{
+	Shown++;
+}
+
+/* Waits for it. */
+static void read_some(int fd)
+{
+	ssize_t n = read(fd, text, sizeof text - 1);
+	text[n > 0 ? n : 0] = '\0';
+}
+
+static void leaves_a_terminal_to_the_screen(void **state)
+{
+	int p[2];
+	(void)state;
+	assert_int_equal(openpty(&p[0], &p[1], NULL, NULL, NULL), 0);
+	int real = begin_stderr(p[1]);
+	Shown = 0;
+	log_show(on_shown);
+	size_t count = log_count();
+	log_line(LOG_INFO, "for the screen", NULL);
+	assert_string_equal(newest(), "INFO: for the screen");
+	assert_int_equal(Shown, 1);
+	assert_int_equal(log_count(), count + 1);
+	log_show(NULL);
+	log_line(LOG_INFO, "for the terminal", NULL);
+	assert_int_equal(Shown, 1);
+	read_some(p[0]);
+	assert_string_equal(said(text), "INFO: for the terminal\r\n");
+	end_stderr(real);
+	close(p[0]);
+}
+
+static void writes_to_what_is_no_terminal_beside_a_screen(void **state)
+{
+	int p[2];
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	int real = begin_stderr(p[1]);
+	Shown = 0;
+	log_show(on_shown);
+	log_line(LOG_INFO, "for both", NULL);
+	read_some(p[0]);
+	assert_string_equal(said(text), "INFO: for both\n");
+	assert_int_equal(Shown, 1);
+	end_stderr(real);
+	log_line(LOG_INFO, "in a file", NULL);
+	assert_non_null(strstr(read_file(path), "INFO: in a file"));
+	assert_int_equal(Shown, 2);
+	log_show(NULL);
+	close(p[0]);
+}
+
 /* Of two pages, one is taken by `moved` until it is removed. */
 static void goes_on_when_a_full_disk_has_room_again(void **state)
 {
@@ -588,6 +645,8 @@ int main(void)
 		LOG_TEST(does_not_wait_for_a_reader_of_stderr),
 		LOG_TEST(writes_to_nobody_else_when_there_is_no_stderr),
 		LOG_TEST(goes_on_when_a_full_disk_has_room_again),
+		LOG_TEST(leaves_a_terminal_to_the_screen),
+		LOG_TEST(writes_to_what_is_no_terminal_beside_a_screen),
 	};
 	alarm(ALARM_S);
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
