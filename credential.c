@@ -40,7 +40,8 @@ struct credential {
 
 static void on_turn(struct task *task);
 
-static bool Terminal;
+static bool Terminal, Asking;
+static void (*On_asking)(bool asks);
 static struct credential *Line; /* whose plugins ask at the terminal: the first's does now */
 static struct task Turn = {.on = on_turn};
 static unsigned Numbers; /* given out */
@@ -48,6 +49,18 @@ static unsigned Numbers; /* given out */
 void credential_terminal(bool is_free)
 {
 	Terminal = is_free;
+}
+
+void credential_on_asking(void (*on)(bool asks))
+{
+	On_asking = on;
+}
+
+static void set_asking(bool asks)
+{
+	if (asks != Asking && On_asking)
+		On_asking(asks);
+	Asking = asks;
 }
 
 /* ---- those who wait ---- */
@@ -246,6 +259,7 @@ static void on_turn(struct task *task)
 		Line = c->behind;
 		start(c, false);
 	}
+	set_asking(Line);
 	if (Line && !Line->plugin)
 		start(Line, true);
 }
@@ -261,6 +275,7 @@ static void leave_line(const struct credential *c)
 		task_post(&Turn);
 	else
 		task_drop(&Turn);
+	set_asking(Line && Asking);
 }
 
 /* For those who wait.  A failure is everybody's for a moment: many ask for the same at

@@ -70,3 +70,6 @@ bool credential_refused(struct credential *c, unsigned number);
  * nothing else does.  One at a time does, while stdin is the terminal and porter is in its
  * foreground; others that would wait for their turn, and their limit begins with it. */
 void credential_terminal(bool is_free);
+
+/* `on` is called before one has the terminal, and when none has it any more. */
+void credential_on_asking(void (*on)(bool asks));

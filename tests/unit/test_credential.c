@@ -892,6 +892,54 @@ static void one_asks_at_the_terminal_at_a_time(void **state)
 	credential_free(Other);
 }
 
+static unsigned Asked, Answered;
+
+static void on_asking(bool asks)
+{
+	assert_int_equal(Asked, Answered + !asks); /* in turns */
+	if (asks)
+		assert_int_equal(login_runs(), 0); /* before it */
+	*(asks ? &Asked : &Answered) += 1;
+}
+
+static void tells_when_the_terminal_is_not_free(void **state)
+{
+	(void)state;
+	Asked = Answered = 0;
+	credential_on_asking(on_asking);
+	login_answer("\"token\":\"one\"", 0);
+	login_hold();
+	ask_both();
+	wait_until(has_run);
+	assert_int_equal(Asked, 1);
+	assert_int_equal(Answered, 0);
+	login_go();
+	wait_until(nobody_waits);
+	loop_until_quiet();
+	assert_int_equal(login_runs(), 2);
+	assert_int_equal(Asked, 1); /* the second one had it right behind the first */
+	assert_int_equal(Answered, 1);
+	credential_on_asking(NULL);
+	credential_free(Other);
+}
+
+static void tells_that_it_is_free_when_nobody_wants_the_answer(void **state)
+{
+	(void)state;
+	Asked = Answered = 0;
+	credential_on_asking(on_asking);
+	login_answer("\"token\":\"one\"", 0);
+	login_script("exec sleep 1000");
+	assert_false(ask(0));
+	loop_until_quiet();
+	assert_int_equal(Asked, 1);
+	credential_forget(&A[0].wait);
+	credential_free(C);
+	assert_int_equal(Answered, 1);
+	C = credential_new(&Plugin, NULL);
+	credential_on_asking(NULL);
+}
+
 static void the_next_has_its_turn_when_the_first_is_given_up(void **state)
 {
 	(void)state;
@@ -1038,6 +1086,8 @@ int main(void)
 		TEST(a_certificate_of_another_key_is_the_plugins_failure),
 		AT_TERMINAL(a_plugin_may_have_the_terminal_while_it_is_free),
 		AT_TERMINAL(one_asks_at_the_terminal_at_a_time),
+		AT_TERMINAL(tells_when_the_terminal_is_not_free),
+		AT_TERMINAL(tells_that_it_is_free_when_nobody_wants_the_answer),
 		AT_TERMINAL(the_next_has_its_turn_when_the_first_is_given_up),
 		AT_TERMINAL(who_does_not_ask_waits_for_no_turn),
 		AT_TERMINAL(asks_nobody_in_the_background),
