@@ -234,11 +234,12 @@ void config_check_ports(const struct config *c, struct problems *problems)
 		const struct config_forward *own = &c->forwards[i], *other = same_port_before(c, i);
 		if (!other)
 			continue;
-		problems_add(problems, (struct place){c->path, own->port_line},
+		problems_add(problems,
+			(struct place){own->port_line ? c->path : NULL, own->port_line},
 			"local port %u is used by both '%s/%s' and '%s/%s'", own->local_port,
 			cluster_of(c, other), service_of(other), cluster_of(c, own),
 			service_of(own));
-		if (c->path)
+		if (c->path && other->port_line)
 			problems_remedy(problems, "first in line %u", other->port_line);
 	}
 }

@@ -41,8 +41,8 @@ struct config_forward {
 	uint16_t local_port;     /* 0: any free one (by the command line only) */
 	struct probe_spec probe; /* none by default */
 	char **profiles;         /* ends with NULL; or NULL: none */
-	unsigned line;
-	unsigned port_line; /* of local_port, or the section's where a template has it */
+	unsigned line;           /* 0: by the command line */
+	unsigned port_line;      /* of local_port, or the section's where a template has it; or 0 */
 };
 
 /* What is the same for all forwards. */

@@ -65,7 +65,7 @@ struct plan {
 static void put_error(struct buf *errors, const struct config *c, unsigned line, const char *words)
 {
 	buf_print(errors, "%s", words);
-	if (c->path)
+	if (c->path && line)
 		buf_print(errors, " (%s:%u)", c->path, line);
 	buf_print(errors, "\n");
 }
