@@ -20,8 +20,8 @@ L3 = conn der dial pem pki proxy relay route tls x509
 L4 = api channel credential entry exec_credential k8s kubeconfig kubefiles kubeuser plugin pod tunnel upgrade watch
 L5 = adhoc check client config conflict forward health history keys listener manager pick pool \
 	probe takeover
-L6 = ask board control details logpane options page porter prompt rates ready report status \
-	table view
+L6 = added ask board control details logpane options page porter prompt rates ready report \
+	status table view
 LAYERS = 0 1 2 3 4 5 6
 
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev
