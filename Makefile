@@ -21,7 +21,7 @@ L4 = api channel credential entry exec_credential k8s kubeconfig kubefiles kubeu
 L5 = adhoc check client config conflict forward health history keys listener manager pick pool \
 	probe takeover
 L6 = added ask board control details logpane options page porter prompt rates ready report \
-	status table view
+	status table tui view
 LAYERS = 0 1 2 3 4 5 6
 
 BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev

@@ -16,7 +16,7 @@ enum exit_status {
 static inline const char *exit_meaning(enum exit_status s)
 {
 	static const char *const Meaning[EXIT_STATUSES] = {
-		[EXIT_OK] = "ended by SIGTERM or SIGINT; -check or -detach found all well",
+		[EXIT_OK] = "ended by a key, SIGTERM or SIGINT; -check or -detach found all well",
 		[EXIT_FATAL] =
 			"none of the below; ended before it was ready, with -wait or -detach",
 		[EXIT_USAGE] = "options that do not exist or do not fit",

@@ -40,6 +40,8 @@ static const struct rule {
 		offsetof(struct options, log_format), "'text' or 'json'", NULL},
 	{"headless", NULL, "no screen: a line for each change; no end with the terminal",
 		read_switch, offsetof(struct options, headless), NULL, NULL},
+	{"ascii", NULL, "a screen of words and plain lines, also where there is UTF-8", read_switch,
+		offsetof(struct options, ascii), NULL, NULL},
 	{"check", NULL, "ask each cluster what would become of each forward, and exit", read_switch,
 		offsetof(struct options, check), NULL, NULL},
 	{"wait", "DURATION", "exit unless every forward is Active by then (\"20s\"; 0: no limit)",

@@ -18,7 +18,7 @@ struct options {
 	const char *log;    /* -log or PORTER_LOG; NULL: as the configuration says */
 	enum log_format log_format;
 	bool verbose; /* -verbose or PORTER_VERBOSE */
-	bool headless, watch, check, detach, version, help;
+	bool headless, ascii, watch, check, detach, version, help;
 	bool status, json, stop;                  /* asks a running porter, as the next */
 	const char *reconnect, *disable, *enable; /* a forward's name; or NULL */
 	int64_t pid;                              /* of the porter that is asked; 0: not set */

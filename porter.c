@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "added.h"
 #include "adhoc.h"
 #include "api.h"
 #include "ask.h"
@@ -31,6 +32,7 @@
 #include "ready.h"
 #include "report.h"
 #include "status.h"
+#include "tui.h"
 #include "ulimit.h"
 #include "wake.h"
 
@@ -95,13 +97,23 @@ static bool is_adhoc(void)
 	return adhoc_is(Run.options.words);
 }
 
-static bool load(struct config *c, bool may_wait, struct buf *errors)
+static struct adhoc adhoc_words(void)
 {
 	const struct options *o = &Run.options;
-	const struct adhoc adhoc = {o->kubeconfig, o->context, o->namespace, o->words};
-	const struct config_pick pick = {(const char *const *)o->words, o->profiles};
+	return (struct adhoc){o->kubeconfig, o->context, o->namespace, o->words};
+}
+
+static struct config_pick pick(void)
+{
+	return (struct config_pick){(const char *const *)Run.options.words, Run.options.profiles};
+}
+
+static bool load(struct config *c, bool may_wait, struct buf *errors)
+{
+	const struct adhoc adhoc = adhoc_words();
+	const struct config_pick meant = pick();
 	return is_adhoc() ? adhoc_config(c, &adhoc, errors)
-			  : config_load(c, o->config, &pick, may_wait, errors);
+			  : config_load(c, Run.options.config, &meant, may_wait, errors);
 }
 
 static int load_config(struct buf *errors)
@@ -254,9 +266,11 @@ static void run_check(struct buf *errors)
 
 /* ---- while it runs ---- */
 
+/* What is said from now on stays on the terminal. */
 static void end_with(int status)
 {
 	Run.status = status;
+	tui_end();
 	loop_stop();
 }
 
@@ -265,6 +279,7 @@ static void on_removed(void *owner, struct forward *f)
 	(void)owner;
 	log_line(LOG_INFO, "forward removed", LOG_FIELDS(LOG_STR("forward", forward_name(f))));
 	report_removed(f);
+	tui_changed();
 }
 
 /* ---- another porter takes over ---- */
@@ -276,9 +291,9 @@ static void on_drained(struct timer *timer)
 	log_line(LOG_INFO, "stopping",
 		LOG_FIELDS(LOG_STR("reason", "taken over by another nanoporter instance"),
 			LOG_NUM("pid", Run.heir), LOG_NUM("connections", (long long)left)));
+	end_with(EXIT_TAKEN_OVER);
 	fprintf(stderr, "Error: another nanoporter instance has taken over (PID: %ld)\n",
 		(long)Run.heir);
-	end_with(EXIT_TAKEN_OVER);
 }
 
 static void look_drained(void)
@@ -304,6 +319,7 @@ static void on_taken_over(pid_t by)
 	Run.heir = by;
 	Run.self.draining = true;
 	ready_end();
+	tui_say(STYLE_WARN, "taken over by another nanoporter instance: ends with its connections");
 	timer_after(&Run.drain, DRAIN_MS);
 	look_drained();
 }
@@ -312,6 +328,7 @@ static void on_changed(void *owner, struct forward *f)
 {
 	(void)owner;
 	report_changed(f);
+	tui_changed();
 	if (!Run.self.draining)
 		ready_look();
 	look_drained();
@@ -339,14 +356,41 @@ static void log_change(const struct manager_change *change)
 			LOG_NUM("added", (long long)change->added),
 			LOG_NUM("changed", (long long)change->changed),
 			LOG_NUM("removed", (long long)change->removed)));
+	char *text = mem_print("reloaded: %zu kept, %zu added, %zu changed, %zu removed",
+		change->kept, change->added, change->changed, change->removed);
+	tui_say(STYLE_PLAIN, text);
+	free(text);
+}
+
+static void say_errors(const struct buf *errors)
+{
+	char *text = mem_dup_n(buf_data(errors), buf_len(errors));
+	tui_say(STYLE_BAD, text);
+	free(text);
+}
+
+/* What a person wants beside it. */
+struct addition {
+	const char *words;  /* NULL: nothing */
+	const char *beside; /* see added.h */
+};
+
+/* The file as it is now, with what was added since. */
+static bool load_again(struct config *c, const struct addition *more, struct buf *errors)
+{
+	const struct adhoc otherwise = adhoc_words();
+	if (!load(c, false, errors))
+		return false;
+	added_extend(c);
+	return !more->words || added_read(c, more->words, more->beside, &otherwise, errors);
 }
 
 /* Who has the port, if it is that. */
-static void explain_ports(struct buf *errors)
+static void explain_ports(const struct addition *more, struct buf *errors)
 {
 	struct config c = {0};
 	struct buf again = {0};
-	if (load(&c, false, &again))
+	if (load_again(&c, more, &again))
 		conflict_free_ports(&c, errors);
 	buf_free(&again);
 	config_free(&c);
@@ -360,31 +404,40 @@ static void take_config(struct config *c, const struct manager_change *change)
 	move_log();
 	Run.self.log = log_file();
 	control_claim();
+	tui_changed();
 }
 
 /* A file that is not right changes nothing. */
-static void reload(struct task *task)
+static bool apply_again(const struct addition *more, struct buf *errors)
 {
 	struct config c = {0};
-	struct buf errors = {0};
 	struct manager_change change = {0};
 	enum exit_status status = EXIT_CONFIG;
+	ready_reload(false);
+	if (load_again(&c, more, errors) && allow_config(&c, errors))
+		status = manager_apply(Run.manager, &c, errors, &change);
+	if (status == EXIT_PORT)
+		explain_ports(more, errors);
+	added_settle(!status);
+	if (status)
+		config_free(&c);
+	else
+		take_config(&c, &change);
+	ready_reload(true);
+	return !status;
+}
+
+static void reload(struct task *task)
+{
+	struct buf errors = {0};
 	(void)task;
 	if (Run.self.draining)
 		return;
-	ready_reload(false);
-	if (load(&c, false, &errors) && allow_config(&c, &errors))
-		status = manager_apply(Run.manager, &c, &errors, &change);
-	if (status == EXIT_PORT)
-		explain_ports(&errors);
-	if (status) {
+	if (!apply_again(&(struct addition){NULL, NULL}, &errors)) {
+		say_errors(&errors);
 		log_errors(&errors);
-		config_free(&c);
-	} else {
-		take_config(&c, &change);
 	}
 	buf_free(&errors);
-	ready_reload(true);
 }
 
 static void on_file(struct filewatch *w)
@@ -454,11 +507,74 @@ static void take_signals(void)
 	loop_on_signal(SIGUSR1, on_user_signal);
 }
 
+/* ---- the screen ---- */
+
+static void on_quit(void *owner)
+{
+	(void)owner;
+	log_line(LOG_INFO, "stopping", LOG_FIELDS(LOG_STR("reason", "a key")));
+	end_with(ready_is() ? EXIT_OK : EXIT_FATAL);
+}
+
+static void on_reload_key(void *owner)
+{
+	(void)owner;
+	task_post(&Run.reload);
+}
+
+static bool on_add(void *owner, const char *words, const char *beside, struct buf *errors)
+{
+	(void)owner;
+	if (Run.self.draining || !apply_again(&(struct addition){words, beside}, errors))
+		return false;
+	tui_say(STYLE_PLAIN, is_adhoc() ? "added" : "added; w writes it to the file");
+	return true;
+}
+
+static void on_save(void *owner)
+{
+	const struct config_pick meant = pick();
+	struct buf said = {0};
+	bool good = false;
+	(void)owner;
+	if (is_adhoc())
+		buf_print(&said, "there is no file to write to: porter was started without one");
+	else
+		good = added_save(Run.options.config, &meant, Run.manager, &said);
+	buf_put(&said, "", 1);
+	tui_say(good ? STYLE_PLAIN : STYLE_BAD, (const char *)buf_data(&said));
+	buf_free(&said);
+}
+
+/* nohup(1) has its way. */
+static void on_screen_gone(void)
+{
+	if (is_ignored(SIGHUP))
+		tui_end();
+	else
+		on_stop_signal(SIGHUP, true);
+}
+
+/* Where somebody looks at it. */
+static void open_screen(void)
+{
+	static const struct board_ops Ops = {on_quit, on_reload_key, on_add, on_save};
+	const struct options *o = &Run.options;
+	const struct tui_spec spec = {
+		.board = {Run.manager, &Ops, NULL}, .ascii = o->ascii, .gone = on_screen_gone};
+	struct err e = {0};
+	if (o->headless || o->detach || o->command || !isatty(STDOUT_FILENO))
+		return;
+	if (!tui_start(&spec, &e))
+		log_line(LOG_DEBUG, "no screen", LOG_FIELDS(LOG_STR("reason", e.text)));
+	credential_on_asking(tui_lend);
+}
+
 /* ---- the whole ---- */
 
 static enum report_form report_form(void)
 {
-	if (Run.options.command || Run.options.detach)
+	if (Run.options.command || Run.options.detach || tui_is_on())
 		return REPORT_NOTHING;
 	return is_adhoc() ? REPORT_PORTS : REPORT_CHANGES;
 }
@@ -497,6 +613,7 @@ static void end_start(void)
 
 static void run_forwards(void)
 {
+	open_screen();
 	log_line(LOG_INFO, "started",
 		LOG_FIELDS(LOG_STR("version", VERSION), LOG_NUM("pid", getpid()),
 			LOG_NUM("forwards", (long long)manager_count(Run.manager))));
@@ -520,6 +637,7 @@ static void stop(void)
 	ready_end();
 	task_drop(&Run.reload);
 	manager_free(Run.manager);
+	added_free();
 	report_end();
 	loop_settle(); /* what is put off has children of its own */
 	child_end_all();

@@ -151,12 +151,12 @@ static void on_limit(struct timer *timer)
 	(void)timer;
 	log_line(LOG_ERROR, "stopping",
 		LOG_FIELDS(LOG_STR("reason", "not every forward is Active in time")));
+	Ready.spec.end(EXIT_NOT_READY);
 	for (size_t i = 0; i < manager_count(Ready.spec.manager); i++) {
 		const struct forward *f = manager_forward(Ready.spec.manager, i);
 		if (forward_state(f) != FORWARD_ACTIVE && forward_state(f) != FORWARD_STOPPED)
 			tell_why(f);
 	}
-	Ready.spec.end(EXIT_NOT_READY);
 }
 
 void ready_init(const struct ready_spec *spec)

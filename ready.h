@@ -15,7 +15,7 @@ enum { READY_LIMIT_MS = 30000 }; /* where a command or -detach waits, and -wait 
 struct ready_spec {
 	const struct options *options;
 	const struct manager *manager;
-	void (*end)(int status); /* porter is to end with it */
+	void (*end)(int status); /* porter is to end with it: no screen is in the way then */
 };
 
 void ready_init(const struct ready_spec *spec);

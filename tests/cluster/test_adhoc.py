@@ -12,7 +12,7 @@ from rig import apps
 from rig.porter import BINARY
 from rig.waiting import LIMIT, free_port
 
-SOON = os.environ | {"PORTER_RECONNECT_DELAY": "300ms"}
+SOON = os.environ | {"PORTER_RECONNECT_DELAY": "300ms", "TERM": "dumb"}  # no screen, at a terminal either
 FORWARDING = re.compile(r"Forwarding from (127\.0\.0\.1|\[::1\]):(\d+) -> (\d+)\n")
 
 

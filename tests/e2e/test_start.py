@@ -149,13 +149,18 @@ def test_a_signal_ends_it_in_good_order(tmp_path, number, taken):
     assert "INFO: started" in log and "INFO: stopping" in log and "t0ken" not in log
 
 
-@pytest.mark.parametrize("options, ends", [([], True), (["-headless"], False)])
-def test_the_end_of_the_terminal(tmp_path, taken, options, ends):
+@pytest.mark.parametrize("term, options, ends", [
+    ("xterm", [], True), ("dumb", [], True), ("xterm", ["-headless"], False)])
+def test_the_end_of_the_terminal(tmp_path, taken, term, options, ends):
     write(tmp_path, local_port=taken, local_address="127.0.0.3")
     mine, its = pty.openpty()
-    with subprocess.Popen([PORTER, *options], cwd=tmp_path, preexec_fn=lambda: os.login_tty(its)) as process:
+    with subprocess.Popen([PORTER, *options], cwd=tmp_path, env=os.environ | {"TERM": term},
+                          preexec_fn=lambda: os.login_tty(its)) as process:
         os.close(its)
-        assert b"Reconnecting" in os.read(mine, 4096)
+        said = b""
+        while b"Reconnecting" not in said:
+            said += os.read(mine, 4096)
+        assert (b"\x1b[?1049h" in said) == (term == "xterm" and ends)
         os.close(mine)
         if ends:
             assert process.wait(LIMIT) == 0

@@ -68,8 +68,8 @@ static void has_defaults(void **state)
 	assert_null(O.words[0]);
 	assert_null(O.profiles[0]);
 	assert_null(O.command);
-	assert_false(
-		O.verbose || O.headless || O.watch || O.check || O.detach || O.version || O.help);
+	assert_false(O.verbose || O.headless || O.ascii || O.watch || O.check || O.detach ||
+		     O.version || O.help);
 }
 
 static void reads_values_in_both_ways(void **state)
@@ -105,8 +105,8 @@ static void takes_so_many_profiles(void **state)
 static void takes_switches_as_go_does(void **state)
 {
 	(void)state;
-	read_well("porter -verbose -headless=true --watch=1 -verbose=false");
-	assert_true(O.headless && O.watch && !O.verbose);
+	read_well("porter -verbose -headless=true --watch=1 -ascii -verbose=false");
+	assert_true(O.headless && O.watch && O.ascii && !O.verbose);
 }
 
 static void finds_words_among_options(void **state)
