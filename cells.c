@@ -20,9 +20,20 @@ bool cells_ascii(void)
 	return Ascii;
 }
 
+/* Most of what is shown, told without looking it up. */
+static bool is_plain(char c)
+{
+	return c >= ' ' && c <= '~';
+}
+
 /* One character as it may be shown; returns the bytes that it takes in the text. */
 static size_t read_char(const char *text, uint32_t *c, enum width *width)
 {
+	if (is_plain(*text)) {
+		*c = (uint32_t)*text;
+		*width = WIDTH_NARROW;
+		return 1;
+	}
 	size_t n = text_char(text, 4, c);
 	if (!n || text_is_control(*c))
 		*c = REPLACEMENT;
