@@ -12,6 +12,8 @@
 #include "log.h"
 #include "mem.h"
 
+enum { LOOK_MS = 20 }; /* between two looks whether a process has ended */
+
 struct old {
 	struct ipc_peer peer;
 	struct instance_port *port; /* that is wanted of it */
@@ -124,31 +126,42 @@ static bool hear(struct takeover *t, struct old *o, struct buf *message, struct 
 	return true;
 }
 
-static bool ask(struct takeover *t, struct old *o)
+static void log_silent(const struct old *o, struct buf *message, const struct err *e)
+{
+	buf_put(message, "", 1);
+	const char *said = (const char *)buf_data(message);
+	said += strncmp(said, "error ", 6) ? 0 : 6;
+	log_line(LOG_WARN, "the conflicting nanoporter instance hands nothing over",
+		LOG_FIELDS(
+			LOG_NUM("pid", o->peer.pid), LOG_STR("reason", e->kind ? e->text : said)));
+}
+
+static bool hear_all(struct takeover *t, struct old *o)
 {
 	struct buf message = {0};
 	struct err e = {0};
 	bool done = false;
-	bool ok = ipc_tell(&o->peer, INSTANCE_SPEAKS TAKEOVER_HAND_OVER, TAKEOVER_ANSWER_MS, &e) &&
-		  hear(t, o, &message, &e) && is_word(&message, "ok");
+	bool ok = hear(t, o, &message, &e) && is_word(&message, "ok");
 	while (ok && !done && (ok = hear(t, o, &message, &e))) {
 		done = is_word(&message, TAKEOVER_ALL);
 		if (!done)
 			buf_put(&o->has, buf_data(&message), buf_len(&message));
 	}
 	if (!done)
-		log_line(LOG_WARN, "the conflicting nanoporter instance hands nothing over",
-			LOG_FIELDS(LOG_NUM("pid", o->peer.pid),
-				LOG_STR("reason", e.kind ? e.text : "it does not understand")));
+		log_silent(o, &message, &e);
 	buf_free(&message);
 	return done;
 }
 
+/* Each is told before one is heard: they wait for a word no longer than for a silent one. */
 size_t takeover_ask(struct takeover *t)
 {
 	size_t silent = 0;
+	for (size_t i = 0; i < t->count; i++)
+		ipc_tell(&t->old[i].peer, INSTANCE_SPEAKS TAKEOVER_HAND_OVER, TAKEOVER_ANSWER_MS,
+			NULL);
 	for (size_t i = 0; i < t->count; i++) {
-		t->old[i].handed = ask(t, &t->old[i]);
+		t->old[i].handed = hear_all(t, &t->old[i]);
 		silent += !t->old[i].handed;
 	}
 	return silent;
@@ -156,12 +169,31 @@ size_t takeover_ask(struct takeover *t)
 
 /* ---- those that do not ---- */
 
-/* The conversation ends with the process, also where it was never taken up. */
+/* Whether the number still means it: the conversation stands, or where that was ended by
+ * one who goes on (it did not understand, say), a port's name is its own. */
+static bool lives(const struct old *o)
+{
+	struct pollfd p = {.fd = o->peer.fd, .events = POLLRDHUP};
+	bool does = poll(&p, 1, 0) == 0;
+	for (size_t i = 0; !does && i < o->ports; i++) {
+		struct ipc_peer again;
+		does = instance_of_port(&again, o->peer.uid, o->port[i].address, o->port[i].port) &&
+		       again.pid == o->peer.pid;
+		ipc_hang_up(&again);
+	}
+	return does;
+}
+
+/* Before Linux 5.3 there is no descriptor of a process. */
 static bool has_ended(const struct old *o, int process, int limit_ms)
 {
-	struct pollfd p = {.fd = process >= 0 ? process : o->peer.fd,
-		.events = process >= 0 ? POLLIN : POLLRDHUP};
-	return poll(&p, 1, limit_ms) > 0 && p.revents & (p.events | POLLHUP);
+	int64_t until = loop_clock() + limit_ms;
+	struct pollfd p = {.fd = process, .events = POLLIN};
+	if (process >= 0)
+		return poll(&p, 1, limit_ms) > 0;
+	while (lives(o) && loop_clock() < until)
+		poll(NULL, 0, LOOK_MS);
+	return !lives(o);
 }
 
 static bool end_by(const struct old *o, int process, int signo, int limit_ms)
@@ -171,14 +203,13 @@ static bool end_by(const struct old *o, int process, int signo, int limit_ms)
 	return has_ended(o, process, limit_ms);
 }
 
-/* A number that is another process's by now is never signalled: while the conversation
- * stands, the process does, too. */
+/* A number that is another process's by now is never signalled. */
 static bool end(const struct old *o)
 {
 	if (o->peer.pid <= 0)
 		return false;
 	int process = (int)syscall(SYS_pidfd_open, o->peer.pid, 0);
-	const char *by = has_ended(o, -1, 0)                             ? "itself"
+	const char *by = !lives(o)                                       ? "itself"
 			 : end_by(o, process, SIGTERM, TAKEOVER_TERM_MS) ? "SIGTERM"
 			 : end_by(o, process, SIGKILL, TAKEOVER_KILL_MS) ? "SIGKILL"
 									 : NULL;

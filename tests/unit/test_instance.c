@@ -6,7 +6,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -460,25 +459,6 @@ static void does_not_wait_for_a_stranger_s_lock(void **state)
 	assert_int_equal(instance_lock(LONG_MS, &holder), -1);
 	assert_int_equal(holder, 0);
 	kill_it(&b);
-}
-
-/* ---- a network of our own: names there are nobody else's ---- */
-
-static bool write_to(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) >= 0;
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
-static bool leave_network(void)
-{
-	char map[64];
-	snprintf(map, sizeof map, "%u %u 1", geteuid(), geteuid());
-	return !unshare(CLONE_NEWNET) ||
-	       (!unshare(CLONE_NEWUSER | CLONE_NEWNET) && write_to("/proc/self/uid_map", map));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
