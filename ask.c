@@ -59,7 +59,7 @@ static bool hear_ok(struct ipc_peer *p, struct buf *message, struct err *e)
 		return err_set(e, ERR_LOCAL, 0, "it does not answer");
 	const char *said = (const char *)buf_data(message);
 	return !strncmp(said, "ok", 2) ||
-	       err_set(e, ERR_LOCAL, 0, "%s", said + strcspn(said, " ") + 1);
+	       err_set(e, ERR_LOCAL, 0, "%s", said + (strncmp(said, "error ", 6) ? 0 : 6));
 }
 
 static bool request(struct ipc_peer *p, const char *verb, const char *argument, struct buf *message,
