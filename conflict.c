@@ -257,8 +257,10 @@ static void let_signals(sigset_t *before)
 	sigprocmask(SIG_UNBLOCK, &set, before);
 }
 
+/* Where the start fails already, nobody is ended for it. */
 static bool take_over(struct conflict *x, struct all *a, struct buf *errors)
 {
+	bool futile = buf_len(errors);
 	sigset_t before;
 	for (size_t i = 0; i < a->count; i++) {
 		struct taken *t = &a->taken[i];
@@ -267,8 +269,7 @@ static bool take_over(struct conflict *x, struct all *a, struct buf *errors)
 		t->peer.fd = -1;
 	}
 	let_signals(&before);
-	bool good = !takeover_ask(&x->takeover) ||
-		    (clusters_open(a->config, errors) && takeover_kill(&x->takeover, errors));
+	bool good = !takeover_ask(&x->takeover) || (!futile && takeover_kill(&x->takeover, errors));
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return good;
 }
@@ -308,14 +309,13 @@ enum exit_status conflict_settle(
 	if (!lock(x, errors))
 		return EXIT_PORT;
 	find(&a);
+	bool open = !a.count || clusters_open(c, errors);
 	judge_all(&a);
 	bool good = !put_all(&a, policy, errors);
-	if (!good)
-		clusters_open(c, errors); /* all that is wrong, at once */
-	else if (a.count)
+	if (good && open && a.count)
 		good = take_over(x, &a, errors);
 	free_all(&a);
-	return good ? EXIT_OK : EXIT_PORT;
+	return !open ? EXIT_CONFIG : good ? EXIT_OK : EXIT_PORT;
 }
 
 size_t conflict_sockets(const struct conflict *x, const int **fd)

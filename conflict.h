@@ -26,8 +26,9 @@ struct conflict {
  * are told, a line each with its remedy, in *errors; or their sockets are those of
  * conflict_sockets(), or have been freed.  Waits, with limits: for the start.
  *
- * Returns EXIT_OK, or EXIT_PORT, and then nothing has been changed, but where an older
- * porter that did not answer could not be ended. */
+ * Returns EXIT_OK; or EXIT_PORT, or, where a port is taken and a cluster cannot be opened,
+ * EXIT_CONFIG: then nothing has been changed, but where an older porter that did not
+ * answer could not be ended.  None is ended where there is something in *errors already. */
 enum exit_status conflict_settle(struct conflict *x, const struct config *c,
 	enum conflict_policy policy, struct buf *errors);
 

@@ -180,6 +180,11 @@ static bool allow_config(const struct config *c, struct buf *errors)
 	return ulimit_allow(c->cluster_count, c->forward_count, errors);
 }
 
+static int check_command(struct buf *errors)
+{
+	return ready_check_command(&Run.config, errors);
+}
+
 /* ---- ports that are taken ---- */
 
 static int settle_ports(struct buf *errors)
@@ -662,11 +667,11 @@ static void init(void)
 		filewatch_open(&Run.watch, Run.options.config, on_file);
 }
 
-/* All that can be known to be wrong; the first status counts. */
+/* All that can be known to be wrong; the first status counts.  Ports come last: an older
+ * porter may be ended for them. */
 static int prepare(struct buf *errors)
 {
-	static int (*const Step[])(struct buf * errors) = {
-		open_log, open_forwards, ready_check_command};
+	static int (*const Step[])(struct buf * errors) = {open_log, check_command, open_forwards};
 	int first = load_config(errors);
 	size_t steps = first ? 0 : Run.options.check ? 1 : sizeof Step / sizeof *Step;
 	for (size_t i = 0; i < steps; i++) {

@@ -31,34 +31,22 @@ static bool is_waited_for(void)
 
 /* ---- the command ---- */
 
-/* To be freed. */
-static struct command_forward *command_forwards(void)
-{
-	size_t n = manager_count(Ready.spec.manager);
-	struct command_forward *list = mem_new(n * sizeof *list);
-	for (size_t i = 0; i < n; i++) {
-		const struct forward *f = manager_forward(Ready.spec.manager, i);
-		const struct config_forward *own = forward_config(f);
-		list[i] = (struct command_forward){
-			own->name, own->local_address, forward_local_port(f)};
-	}
-	return list;
-}
-
-static struct command_spec command_spec(const struct command_forward *list)
+static struct command_spec command_spec(const struct command_forward *list, size_t n)
 {
 	return (struct command_spec){.argv = (const char *const *)Ready.spec.options->command,
 		.forward = list,
-		.forwards = manager_count(Ready.spec.manager)};
+		.forwards = n};
 }
 
-int ready_check_command(struct buf *errors)
+int ready_check_command(const struct config *c, struct buf *errors)
 {
 	struct err e = {0};
 	if (!Ready.spec.options->command)
 		return EXIT_OK;
-	struct command_forward *list = command_forwards();
-	struct command_spec spec = command_spec(list);
+	struct command_forward *list = mem_new(c->forward_count * sizeof *list);
+	for (size_t i = 0; i < c->forward_count; i++)
+		list[i] = (struct command_forward){.name = c->forwards[i].name};
+	struct command_spec spec = command_spec(list, c->forward_count);
 	int status = command_check(&spec, &e);
 	if (status)
 		buf_print(errors, "%s\n", e.text);
@@ -74,8 +62,15 @@ static void on_command_end(void *owner, int status)
 
 static void start_command(void)
 {
-	struct command_forward *list = command_forwards();
-	struct command_spec spec = command_spec(list);
+	size_t n = manager_count(Ready.spec.manager);
+	struct command_forward *list = mem_new(n * sizeof *list);
+	struct command_spec spec = command_spec(list, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct forward *f = manager_forward(Ready.spec.manager, i);
+		const struct config_forward *own = forward_config(f);
+		list[i] = (struct command_forward){
+			own->name, own->local_address, forward_local_port(f)};
+	}
 	Ready.command_runs = true;
 	credential_terminal(false);
 	command_start(&spec, on_command_end, NULL);

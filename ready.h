@@ -20,9 +20,9 @@ struct ready_spec {
 
 void ready_init(const struct ready_spec *spec);
 
-/* Finds out what can be known of the command before it is started: 0, or the exit status
- * with the words appended to *errors. */
-int ready_check_command(struct buf *errors);
+/* Finds out what can be known of the command before anything is started, for the forwards
+ * of `c`: 0, or the exit status with the words appended to *errors. */
+int ready_check_command(const struct config *c, struct buf *errors);
 
 /* The limit counts from now on. */
 void ready_begin(void);
