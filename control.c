@@ -107,7 +107,9 @@ static void refuse_name(struct ipc_call *call, const char *name, bool several)
 
 static bool reconnect(struct forward *f, struct err *e)
 {
-	(void)e;
+	if (forward_state(f) == FORWARD_STOPPED)
+		return err_set(
+			e, ERR_LOCAL, 0, "'%s' is Stopped: -enable starts it", forward_name(f));
 	forward_reconnect(f);
 	return true;
 }
@@ -119,9 +121,14 @@ static bool disable(struct forward *f, struct err *e)
 	return true;
 }
 
+/* What was handed over must stay as it is: who stops a socket stops it for all. */
 static void serve_forward(
 	struct ipc_call *call, const char *name, bool (*act)(struct forward *f, struct err *e))
 {
+	if (Control.heir || Control.spec.self->draining) {
+		answer(call, "error another porter takes over from this one");
+		return;
+	}
 	bool several;
 	struct forward *f = manager_find(forwards(), name, &several);
 	struct err e = {0};
