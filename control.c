@@ -240,10 +240,11 @@ static void serve_done(struct ipc_call *call, const char *argument)
 		answer(call, "error nothing was handed over");
 		return;
 	}
+	bool stays = Control.spec.keeps_others();
 	Control.heir = NULL;
-	drain(!Control.spec.keeps_others());
+	drain(!stays);
 	control_claim();
-	answer(call, "ok");
+	answer(call, stays ? TAKEOVER_STAYS : "ok");
 	Control.spec.taken_over(by);
 }
 

@@ -31,10 +31,15 @@ static void log_port(const struct old *o, uint16_t port, const char *words, cons
 	log_line(LOG_INFO, words, fields);
 }
 
-static void log_killed(const struct old *o, const char *by)
+static void log_ports(const struct old *o, const char *words, const char *by)
 {
 	for (size_t i = 0; i < o->ports; i++)
-		log_port(o, o->port[i].port, "Killed conflicting nanoporter instance", by);
+		log_port(o, o->port[i].port, words, by);
+}
+
+static void log_killed(const struct old *o, const char *by)
+{
+	log_ports(o, "Killed conflicting nanoporter instance", by);
 }
 
 static void put_port(struct buf *out, const struct instance_port *port)
@@ -268,28 +273,39 @@ static bool tell_taken(struct old *o, struct err *e)
 }
 
 /* Its names are free when it ends the conversation. */
+static void wait_for_names(struct takeover *t, struct old *o, struct buf *message)
+{
+	struct err e = {0};
+	while (hear(t, o, message, &e))
+		;
+}
+
+/* One that does not answer has changed its mind, or was stopped since. */
 static void commit(struct takeover *t, struct old *o)
 {
 	struct buf message = {0};
 	struct err e = {0};
-	if (tell_taken(o, &e) && hear(t, o, &message, &e) && is_word(&message, "ok")) {
-		while (hear(t, o, &message, &e))
-			;
+	bool told = tell_taken(o, &e) && hear(t, o, &message, &e);
+	bool stays = told && is_word(&message, TAKEOVER_STAYS);
+	bool goes = told && is_word(&message, "ok");
+	if (stays || goes)
+		wait_for_names(t, o, &message);
+	else
+		end(o);
+	if (goes)
 		log_killed(o, "take-over");
-	} else {
-		end(o); /* it has changed its mind, or was stopped since */
-	}
+	if (stays)
+		log_ports(o, "Took the port over from a nanoporter instance that goes on", NULL);
+	else
+		log_lost(o);
 	buf_free(&message);
 }
 
 void takeover_commit(struct takeover *t)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		struct old *o = &t->old[i];
-		if (o->handed)
-			commit(t, o);
-		log_lost(o);
-	}
+	for (size_t i = 0; i < t->count; i++)
+		if (t->old[i].handed)
+			commit(t, &t->old[i]);
 }
 
 void takeover_end(struct takeover *t)

@@ -19,11 +19,13 @@ enum {
 };
 
 /* What is asked, and what ends the answer; TAKEOVER_TAKEN: the ports behind it, with
- * blanks between them, are taken; TAKEOVER_DONE: all are that will be. */
+ * blanks between them, are taken; TAKEOVER_DONE: all are that will be.  That is answered by
+ * "ok", or by TAKEOVER_STAYS: it goes on with the ports that are not taken. */
 #define TAKEOVER_HAND_OVER "hand-over"
 #define TAKEOVER_ALL       "all"
 #define TAKEOVER_TAKEN     "taken"
 #define TAKEOVER_DONE      "done"
+#define TAKEOVER_STAYS     "ok it stays"
 
 struct takeover {
 	struct old *old;
@@ -45,7 +47,7 @@ size_t takeover_ask(struct takeover *t);
 bool takeover_kill(struct takeover *t, struct buf *errors);
 
 /* Their ports are served: those that have handed over close theirs, carry what there is to
- * its end, and exit. */
+ * its end, and exit; one that runs a command stays for that, with its other ports. */
 void takeover_commit(struct takeover *t);
 
 /* Back to {0}.  Those that were not told that their ports are served go on as before. */

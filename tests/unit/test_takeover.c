@@ -73,12 +73,25 @@ static void refuse(int fd)
 	close(fd);
 }
 
-static void give_way(int fd)
+static void hear_of_its_end(int fd)
 {
 	hand_over(fd);
 	NEED(hears(fd, INSTANCE_SPEAKS TAKEOVER_TAKEN " 127.0.0.1:8080"));
 	NEED(hears(fd, INSTANCE_SPEAKS TAKEOVER_DONE));
+}
+
+static void give_way(int fd)
+{
+	hear_of_its_end(fd);
 	SAY(fd, "ok");
+	SAY(fd, "\0");
+	close(fd);
+}
+
+static void stay(int fd)
+{
+	hear_of_its_end(fd);
+	SAY(fd, TAKEOVER_STAYS);
 	SAY(fd, "\0");
 	close(fd);
 }
@@ -156,6 +169,22 @@ static void one_that_gives_way_goes_by_itself(void **state)
 	kill_it(&b);
 }
 
+static void of_one_that_stays_no_end_is_told(void **state)
+{
+	(void)state;
+	struct beside b = older(stay, FIRST_PORT);
+	find(&b, FIRST_PORT);
+	kill(b.pid, SIGCONT);
+	assert_int_equal(takeover_ask(&T), 0);
+	takeover_commit(&T);
+	assert_true(told("instance that goes on port=8080"));
+	assert_false(told("Killed"));
+	assert_false(told("forward=prod/db"));
+	takeover_end(&T);
+	assert_int_equal(kill(b.pid, 0), 0);
+	kill_it(&b);
+}
+
 /* It has ended the conversation, but not itself. */
 static void one_that_refuses_is_ended(void **state)
 {
@@ -224,6 +253,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(one_that_gives_way_goes_by_itself),
+		TEST(of_one_that_stays_no_end_is_told),
 		TEST(one_that_refuses_is_ended),
 		TEST(one_that_changes_its_mind_is_ended),
 		TEST(one_that_has_gone_is_not_signalled),
