@@ -14,7 +14,10 @@
 #include "mem.h"
 #include "random.h"
 
-enum { LOCK_PAUSE_MS = 10 }; /* its holder is between bind(2) and listen(2), say */
+enum {
+	LOCK_PAUSE_MS = 10,  /* its holder is between bind(2) and listen(2), or has just gone */
+	LOCK_MUTE_MS = 2000, /* for so long, and no longer: somebody else may stay there */
+};
 
 struct claim {
 	struct ipc_door door; /* io.fd -1: another has the name */
@@ -217,36 +220,36 @@ size_t instance_all(struct ipc_peer **list)
 /* ---- the lock ---- */
 
 /* Until its holder hangs up.  Returns whether another try is worth it. */
-static bool wait_for_holder(const char *name, int64_t until_ms, pid_t *holder)
+static bool wait_for_holder(const char *name, int64_t until_ms, int64_t *mute_ms, pid_t *holder)
 {
 	struct ipc_peer p;
 	struct buf said = {0};
 	size_t n;
-	bool ours = true;
-	if (ipc_connect(&p, name, NULL)) {
-		int64_t left = until_ms - loop_clock();
-		ours = p.uid == geteuid();
-		*holder = ours ? p.pid : 0;
-		if (ours && left > 0)
-			ipc_hear(&p, &said, NULL, &n, left, NULL);
-		buf_free(&said);
-		ipc_hang_up(&p);
-	} else {
+	if (!ipc_connect(&p, name, NULL)) {
 		poll(NULL, 0, LOCK_PAUSE_MS);
+		return loop_clock() < *mute_ms;
 	}
+	int64_t left = until_ms - loop_clock();
+	bool ours = p.uid == geteuid();
+	*holder = ours ? p.pid : 0;
+	if (ours && left > 0)
+		ipc_hear(&p, &said, NULL, &n, left, NULL);
+	buf_free(&said);
+	ipc_hang_up(&p);
+	*mute_ms = loop_clock() + LOCK_MUTE_MS;
 	return ours && loop_clock() < until_ms;
 }
 
 int instance_lock(int64_t limit_ms, pid_t *holder)
 {
-	int64_t until = loop_clock() + limit_ms;
+	int64_t until = loop_clock() + limit_ms, mute = loop_clock() + LOCK_MUTE_MS;
 	char name[IPC_NAME];
 	snprintf(name, sizeof name, "nanoporter/%u/starting", geteuid());
 	for (;;) {
 		struct err e = {0};
 		int fd = ipc_listen(name, &e);
 		*holder = 0;
-		if (fd >= 0 || e.code != EADDRINUSE || !wait_for_holder(name, until, holder))
+		if (fd >= 0 || e.code != EADDRINUSE || !wait_for_holder(name, until, &mute, holder))
 			return fd;
 	}
 }

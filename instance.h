@@ -63,8 +63,9 @@ bool instance_of_port(struct ipc_peer *p, unsigned uid, const char *address, uin
  * heard. */
 size_t instance_all(struct ipc_peer **list);
 
-/* The lock: waits for up to `limit_ms`, then for nothing.  Returns a descriptor, which
- * holds it until that is closed, in copies of this process too.  -1: another has it still,
- * *holder; or 0, which is not known, or it cannot be had at all, since it is another
- * user's, say: that is not waited for. */
+/* The lock: waits for up to `limit_ms`, then for nothing; where somebody has its name and
+ * cannot be reached, as while they take or leave it, for two seconds in any case.  Returns a
+ * descriptor, which holds it until that is closed, in copies of this process too.  -1:
+ * another has it still, *holder; or 0, which is not known, or it cannot be had at all, since
+ * it is another user's, say: that is not waited for. */
 int instance_lock(int64_t limit_ms, pid_t *holder);

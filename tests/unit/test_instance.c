@@ -449,6 +449,42 @@ static void the_lock_goes_with_its_holder(void **state)
 	assert_int_equal(Seen->all, 1);
 }
 
+/* As between bind(2) and listen(2), or when it has just gone. */
+static void take_the_name_only(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int n = snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "%s", Name);
+	socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)n;
+	NEED(!bind(socket(AF_UNIX, SOCK_SEQPACKET, 0), (struct sockaddr *)&a, length));
+	raise(SIGSTOP);
+}
+
+static pid_t Muted;
+
+static void wake_it_soon(void)
+{
+	usleep(50000);
+	NEED(!kill(Muted, SIGCONT));
+}
+
+static void who_takes_or_leaves_the_lock_is_waited_for(void **state)
+{
+	pid_t holder;
+	(void)state;
+	struct beside mute = holder_of("starting", take_the_name_only);
+	Muted = mute.pid;
+	struct beside waker = beside_start(wake_it_soon);
+	int fd = instance_lock(0, &holder);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(beside_end(&waker), 0);
+	assert_int_equal(beside_end(&mute), 0);
+	mute = holder_of("starting", take_the_name_only);
+	assert_int_equal(instance_lock(LONG_MS, &holder), -1);
+	assert_int_equal(holder, 0);
+	kill_it(&mute);
+}
+
 static void does_not_wait_for_a_stranger_s_lock(void **state)
 {
 	pid_t holder = 1;
@@ -480,6 +516,7 @@ int main(void)
 		TEST(tells_who_has_the_lock),
 		TEST(waits_for_the_lock_without_looking_again_and_again),
 		TEST(the_lock_goes_with_its_holder),
+		TEST(who_takes_or_leaves_the_lock_is_waited_for),
 		TEST(does_not_wait_for_a_stranger_s_lock),
 	};
 	struct rlimit files;
