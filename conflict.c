@@ -24,7 +24,8 @@ enum who { STRANGER, ORPHAN, GO, FOREIGN, OURS };
 struct taken {
 	const struct config_forward *own;
 	enum who who;
-	struct ipc_peer peer; /* of OURS and FOREIGN */
+	struct ipc_peer peer;      /* of OURS and FOREIGN */
+	struct instance_port port; /* as that one calls it */
 };
 
 /* Those of one configuration; what is in the way of each has the same index. */
@@ -62,29 +63,21 @@ static void find(struct all *a)
 
 /* ---- judging ---- */
 
-static struct instance_port port_of(const struct taken *t)
-{
-	return (struct instance_port){t->own->local_address, t->own->local_port};
-}
-
-/* A porter that has ::1 beside 127.0.0.1 goes by the latter. */
-static bool find_instance(struct taken *t, unsigned uid)
-{
-	struct instance_port port = port_of(t);
-	return instance_of_port(&t->peer, uid, port.address, port.port) ||
-	       (!strcmp(port.address, "::1") &&
-		       instance_of_port(&t->peer, uid, "127.0.0.1", port.port));
-}
-
-/* A name proves nothing if another process has the socket. */
+/* A porter that has ::1 beside 127.0.0.1 goes by the latter.  A name proves nothing if
+ * another process has the socket. */
 static bool is_instance(struct taken *t, const struct holder *h)
 {
+	bool v6 = h->at.ss_family == AF_INET6;
+	const char *const name[] = {v6 ? "::1" : t->own->local_address, "127.0.0.1"};
 	unsigned uid = h->found ? h->uid : geteuid();
-	if (!find_instance(t, uid))
-		return false;
-	if (!h->pid || h->pid == t->peer.pid)
-		return true;
-	ipc_hang_up(&t->peer);
+	for (size_t i = 0; i < (v6 ? 2 : 1); i++) {
+		t->port = (struct instance_port){name[i], t->own->local_port};
+		if (!instance_of_port(&t->peer, uid, t->port.address, t->port.port))
+			continue;
+		if (!h->pid || h->pid == t->peer.pid)
+			return true;
+		ipc_hang_up(&t->peer);
+	}
 	return false;
 }
 
@@ -214,6 +207,12 @@ static void put_ours(struct buf *out, const struct all *a, size_t i)
 	put_other_port(out, a, t);
 }
 
+/* By its name we know ourselves, too, where the kernel does not tell who has a port. */
+static bool is_in_the_way(const struct taken *t, enum conflict_policy policy)
+{
+	return t->who != OURS || (policy == CONFLICT_FAIL && t->peer.pid != getpid());
+}
+
 /* Those that are in the way for good; returns how many. */
 static size_t put_all(const struct all *a, enum conflict_policy policy, struct buf *errors)
 {
@@ -225,7 +224,7 @@ static size_t put_all(const struct all *a, enum conflict_policy policy, struct b
 		[OURS] = put_ours};
 	size_t n = 0;
 	for (size_t i = 0; i < a->count; i++)
-		if (a->taken[i].who != OURS || policy == CONFLICT_FAIL) {
+		if (is_in_the_way(&a->taken[i], policy)) {
 			Put[a->taken[i].who](errors, a, i);
 			n++;
 		}
@@ -264,8 +263,7 @@ static bool take_over(struct conflict *x, struct all *a, struct buf *errors)
 	sigset_t before;
 	for (size_t i = 0; i < a->count; i++) {
 		struct taken *t = &a->taken[i];
-		struct instance_port port = port_of(t);
-		takeover_add(&x->takeover, &t->peer, &port);
+		takeover_add(&x->takeover, &t->peer, &t->port);
 		t->peer.fd = -1;
 	}
 	let_signals(&before);
