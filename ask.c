@@ -169,8 +169,10 @@ static int print_all(const struct choice *c, bool json)
 	for (size_t i = 0; i < c->count; i++) {
 		if (i && !json)
 			putchar('\n');
-		int one = print_status(&c->one[i].peer, json);
-		status = status ? status : one;
+		struct one *one = &c->one[i];
+		int its = one->e.kind ? tell_error(&one->peer, &one->e)
+				      : print_status(&one->peer, json);
+		status = status ? status : its;
 	}
 	if (fflush(stdout))
 		return EXIT_FATAL;
@@ -203,10 +205,13 @@ static int order(struct ipc_peer *p, const char *verb, const char *name)
 	return e.kind ? tell_error(p, &e) : EXIT_OK;
 }
 
-static int ask_one(struct ipc_peer *p, const struct options *o)
+/* What has not been answered yet would be taken for the answer to this. */
+static int ask_one(struct one *one, const struct options *o)
 {
 	const char *name = o->reconnect ? o->reconnect : o->disable ? o->disable : o->enable;
-	return o->stop ? stop(p) : order(p, options_order(o), name);
+	if (one->e.kind)
+		return tell_error(&one->peer, &one->e);
+	return o->stop ? stop(&one->peer) : order(&one->peer, options_order(o), name);
 }
 
 int ask(const struct options *o)
@@ -215,7 +220,7 @@ int ask(const struct options *o)
 	int status = !c.count      ? tell_none(o)
 		     : o->status   ? print_all(&c, o->json)
 		     : c.count > 1 ? tell_many(&c)
-				   : ask_one(&c.one[0].peer, o);
+				   : ask_one(&c.one[0], o);
 	for (size_t i = 0; i < c.count; i++)
 		forget(&c.one[i]);
 	free(c.one);
