@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "control.h"
 #include "exit.h"
 #include "instance.h"
 #include "ipc.h"
@@ -23,6 +24,7 @@ struct one {
 	struct ipc_peer peer;
 	char *config; /* ""; by the command line; NULL: it does not answer */
 	struct err e; /* why */
+	bool ends;    /* by itself: another has taken over */
 };
 
 struct choice {
@@ -73,8 +75,11 @@ static bool request(struct ipc_peer *p, const char *verb, const char *argument, 
 static void hear_config(struct one *one)
 {
 	struct buf message = {0};
-	if (!one->e.kind && hear_ok(&one->peer, &message, &one->e))
-		one->config = mem_dup((const char *)buf_data(&message) + strlen("ok "));
+	if (!one->e.kind && hear_ok(&one->peer, &message, &one->e)) {
+		char *rest = (char *)buf_data(&message), *word = strsep(&rest, " ");
+		one->ends = !strcmp(word, CONTROL_ENDS);
+		one->config = mem_dup(rest ? rest : "");
+	}
 	buf_free(&message);
 }
 
@@ -120,6 +125,20 @@ static struct choice find(const struct options *o)
 			forget(&all.one[i]);
 	free(all.one);
 	return c;
+}
+
+/* One that ends by itself is meant where there is no other. */
+static void leave_ending_out(struct choice *c)
+{
+	size_t n = 0, kept = 0;
+	for (size_t i = 0; i < c->count; i++)
+		n += !c->one[i].ends;
+	for (size_t i = 0, all = c->count; n && i < all; i++)
+		if (c->one[i].ends)
+			forget(&c->one[i]);
+		else
+			c->one[kept++] = c->one[i];
+	c->count = n ? n : c->count;
 }
 
 static int tell_none(const struct options *o)
@@ -217,6 +236,8 @@ static int ask_one(struct one *one, const struct options *o)
 int ask(const struct options *o)
 {
 	struct choice c = find(o);
+	if (!o->status)
+		leave_ending_out(&c);
 	int status = !c.count      ? tell_none(o)
 		     : o->status   ? print_all(&c, o->json)
 		     : c.count > 1 ? tell_many(&c)

@@ -72,7 +72,8 @@ static void serve_config(struct ipc_call *call, const char *argument)
 	const char *path = Control.spec.self->config;
 	struct buf text = {0};
 	(void)argument;
-	buf_print(&text, "ok %s", path ? path : "");
+	buf_print(&text, "%s %s", Control.spec.self->draining ? CONTROL_ENDS : "ok",
+		path ? path : "");
 	ipc_say(call, buf_data(&text), buf_len(&text));
 	buf_free(&text);
 }

@@ -4,7 +4,8 @@
  *
  *	status              the table
  *	status-json         the same as JSON, by status.schema.json
- *	config              the path of the configuration; nothing where there is none
+ *	config              the path of the configuration; nothing where there is none;
+ *	                    CONTROL_ENDS before it where another has taken over
  *	stop                it ends when the conversation does
  *	reconnect NAME, disable NAME, enable NAME
  *	hand-over           see takeover.h
@@ -15,6 +16,8 @@
 
 #include "manager.h"
 #include "status.h"
+
+#define CONTROL_ENDS "ok-ends"
 
 /* What it has must outlive all else here. */
 struct control_spec {
