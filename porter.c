@@ -331,11 +331,14 @@ static void on_taken_over(pid_t by)
 
 static void on_changed(void *owner, struct forward *f)
 {
+	enum forward_state state = forward_state(f);
 	(void)owner;
 	report_changed(f);
 	tui_changed();
 	if (!Run.self.draining)
 		ready_look();
+	if (state == FORWARD_STOPPED || state == FORWARD_STARTING)
+		control_claim(); /* a key has stopped it, or started */
 	look_drained();
 }
 
