@@ -49,7 +49,7 @@ static void say(int fd, const char *words, size_t n)
 	NEED(send(fd, words, n, MSG_NOSIGNAL) == (ssize_t)n);
 }
 
-#define SAY(fd, words) say(fd, words, sizeof words - 1)
+#define SAY(fd, words) say(fd, words, sizeof(words) - 1)
 
 static bool hears(int fd, const char *words)
 {
