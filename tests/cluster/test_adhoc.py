@@ -214,7 +214,8 @@ def test_a_taken_port_is_named(tmp_path, cluster):
         done = subprocess.run([BINARY, "-kubeconfig", kubeconfig, "svc/web", f"{port}:80"], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=LIMIT)
     assert (done.returncode, done.stdout) == (4, "")
-    assert f"cannot listen on 127.0.0.1:{port} for 'developer/web': " in done.stderr
+    assert done.stderr.startswith(f"Error: port {port} is in use by non-nanoporter process: ")
+    assert "change local_port of 'developer/web'\n" in done.stderr
 
 
 def test_what_is_not_there_is_told_and_comes_later(adhoc, namespace):

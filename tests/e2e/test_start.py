@@ -125,8 +125,9 @@ def test_a_taken_port_is_named_and_nothing_is_started(tmp_path, taken):
     write(tmp_path, local_port=taken, local_address="127.0.0.1")
     status, out, err = run(tmp_path, "-headless")
     assert (status, out) == (4, "")
-    assert err == (f"Error: cannot listen on 127.0.0.1:{taken} for 'prod/api': another process uses it; "
-                   "stop that, or change local_port (porter.ini:8)\n")
+    name = Path("/proc/self/comm").read_text().strip()
+    assert err == (f"Error: port {taken} is in use by non-nanoporter process: {name} (PID: {os.getpid()})\n"
+                   "  stop it, or change local_port of 'prod/api' (porter.ini:8)\n")
 
 
 def test_a_log_that_cannot_be_opened_is_an_error(tmp_path):
