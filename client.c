@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "mem.h"
 #include "peer.h"
+#include "ulimit.h"
 
 enum {
 	POLL_OUTQ_MS = 10,
@@ -87,6 +88,7 @@ static void leave_list(struct client *c)
 	else
 		c->list->last = c->prev;
 	c->list->count--;
+	ulimit_give();
 	c->list->held -= c->state == HELD;
 }
 
@@ -490,6 +492,7 @@ void client_new(
 	list->last = &c->next;
 	list->count++;
 	list->held++;
+	ulimit_take();
 	io_open(&c->io, fd, on_socket);
 	io_want(&c->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 	timer_after(&c->timer, hold_ms);

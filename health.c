@@ -11,6 +11,7 @@
 
 #include "loop.h"
 #include "mem.h"
+#include "ulimit.h"
 
 struct health {
 	struct health_spec spec;
@@ -35,8 +36,10 @@ struct health {
 static void end_own(struct health *h)
 {
 	static const struct linger Reset = {.l_onoff = 1}; /* nothing stays in TIME_WAIT */
-	if (h->own.fd >= 0)
+	if (h->own.fd >= 0) {
 		setsockopt(h->own.fd, SOL_SOCKET, SO_LINGER, &Reset, sizeof Reset);
+		ulimit_give();
+	}
 	io_close(&h->own);
 	timer_stop(&h->limit);
 }
@@ -101,6 +104,16 @@ static socklen_t address_of(const struct probe_target *at, struct sockaddr_stora
 	return sizeof v6;
 }
 
+/* Both ends of the connection are ours.  Where there are no descriptors for that, nothing
+ * is known: those who connect wait. */
+static bool can_check(struct health *h)
+{
+	bool can = ulimit_left() >= 2;
+	if (!can)
+		timer_about(&h->next, h->spec.interval_ms);
+	return can;
+}
+
 /* The kernel connects at once; what is waited for is that we take it. */
 static void check(struct timer *timer)
 {
@@ -108,7 +121,11 @@ static void check(struct timer *timer)
 	struct sockaddr_storage to;
 	socklen_t n = address_of(&h->spec.at, &to), from_n = sizeof h->from;
 	h->from = (struct sockaddr_storage){0};
+	if (!can_check(h))
+		return;
 	h->own.fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (h->own.fd >= 0)
+		ulimit_take();
 	if (h->own.fd < 0 ||
 		(connect(h->own.fd, (struct sockaddr *)&to, n) && errno != EINPROGRESS) ||
 		getsockname(h->own.fd, (struct sockaddr *)&h->from, &from_n))
@@ -119,7 +136,13 @@ static void check(struct timer *timer)
 
 static void on_limit(struct timer *timer)
 {
-	fail(OWNER_OF(timer, struct health, limit), ETIMEDOUT);
+	struct health *h = OWNER_OF(timer, struct health, limit);
+	if (ulimit_left()) {
+		fail(h, ETIMEDOUT);
+	} else {
+		end_own(h);
+		timer_about(&h->next, h->spec.interval_ms);
+	}
 }
 
 static bool is_same_port(const struct sockaddr_storage *a, const struct sockaddr_storage *b)

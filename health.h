@@ -31,8 +31,9 @@ void health_set_interval(struct health *h, int64_t ms); /* from the next check o
 
 /* Checks from now on, the first at once; or not any more, and what was found is
  * forgotten.  Between health_pause() and the end of the next check what counts goes on
- * to count; `on` is called then, even where it is the same as before.  Each is harmless
- * where it is so already. */
+ * to count; `on` is called then, even where it is the same as before.  A check for which
+ * no descriptors are left (ulimit.h) finds nothing.  Each is harmless where it is so
+ * already. */
 void health_start(struct health *h);
 void health_pause(struct health *h);
 void health_stop(struct health *h);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "ulimit.h"
 
 enum {
 	BACKLOG = 512,
@@ -33,23 +34,40 @@ static void on_pause(struct timer *timer)
 	set_events(OWNER_OF(timer, struct listener, pause));
 }
 
+/* Told once, until all that waited have been taken. */
+static void pause_it(struct listener *l)
+{
+	if (!l->told)
+		log_line(LOG_WARN, "no descriptors left: new connections wait",
+			LOG_FIELDS(LOG_STR("forward", l->name)));
+	l->told = true;
+	timer_after(&l->pause, NO_DESCRIPTORS_MS);
+	set_events(l);
+}
+
+/* As accept4(2), but leaves those that others need. */
+static int take_one(int listening, struct sockaddr_storage *from)
+{
+	socklen_t n = sizeof *from;
+	errno = EMFILE;
+	return ulimit_left() ? accept4(listening, (struct sockaddr *)from, &n,
+				       SOCK_NONBLOCK | SOCK_CLOEXEC)
+			     : -1;
+}
+
 static void on_connection(struct io *io, uint32_t events)
 {
 	struct listener *l = OWNER_OF(io, struct listener_socket, io)->listener;
 	(void)events;
 	for (int i = 0; i < ACCEPTS_A_TURN && io->want; i++) {
 		struct sockaddr_storage from;
-		socklen_t n = sizeof from;
-		int fd =
-			accept4(io->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = take_one(io->fd, &from);
 		if (fd >= 0) {
 			l->take(l->owner, fd, &from);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-			log_line(LOG_WARN, "no descriptors left: new connections wait",
-				LOG_FIELDS(LOG_STR("forward", l->name)));
-			timer_after(&l->pause, NO_DESCRIPTORS_MS);
-			set_events(l);
+			pause_it(l);
 		} else if (errno != EINTR && errno != ECONNABORTED) {
+			l->told = false;
 			break;
 		}
 	}
@@ -65,6 +83,8 @@ void listener_serve(struct listener *l,
 void listener_accept(struct listener *l, bool on)
 {
 	l->accepting = on;
+	if (ulimit_left())
+		timer_stop(&l->pause);
 	set_events(l);
 }
 

@@ -20,6 +20,7 @@ struct listener {
 		struct listener *listener;
 	} socket[LISTENER_SOCKETS];
 	struct timer pause; /* set while there are no descriptors */
+	bool told;          /* that there are none */
 	bool accepting;
 	uint16_t port; /* listened on, also where any was asked for; stays when it is closed */
 	const char *name;
@@ -54,7 +55,9 @@ void listener_serve(struct listener *l,
 	void (*take)(void *owner, int fd, const struct sockaddr_storage *from), void *owner);
 
 /* Whether connections are taken from now on; else they wait in the kernel's backlog.
- * Without descriptors they wait, too, for a second at a time. */
+ * Where no descriptors are left for them (ulimit.h) they wait, too: for a second at a
+ * time, or until this is called when there are.  Those that are taken are for the owner to
+ * count there. */
 void listener_accept(struct listener *l, bool on);
 
 /* Its sockets, as another may be lent them; returns how many there are. */

@@ -7,6 +7,7 @@
 
 #include "loop.h"
 #include "mem.h"
+#include "ulimit.h"
 
 struct member {
 	struct tunnel *tunnel;
@@ -88,6 +89,8 @@ static void remove_member(struct pool *p, struct member *m)
 	p->answered_ms = later(p->answered_ms, tunnel_answered_ms(m->tunnel));
 	tunnel_close(m->tunnel);
 	*m = p->member[--p->count];
+	if (p->count)
+		ulimit_give();
 }
 
 static void on_tunnel(void *owner, struct tunnel *t, enum tunnel_event event);
@@ -103,6 +106,8 @@ static void open_one(struct pool *p)
 		p->cap = p->cap ? p->cap * 2 : 4;
 		p->member = mem_grow(p->member, p->cap * sizeof *p->member);
 	}
+	if (p->count)
+		ulimit_take();
 	p->member[p->count++] =
 		(struct member){.tunnel = tunnel_open(&spec, on_tunnel, p), .since_ms = loop_now()};
 }
@@ -135,7 +140,7 @@ static void close_drained(struct pool *p)
 static bool may_open(const struct pool *p, unsigned useful)
 {
 	return p->has_pod && !is_on_demand(p) && useful < p->limit &&
-	       p->count < p->limit + POOL_EXTRA &&
+	       p->count < p->limit + POOL_EXTRA && (!useful || ulimit_is_plenty()) &&
 	       (!timer_is_set(&p->spare) || (!useful && !p->must_wait));
 }
 
@@ -246,7 +251,7 @@ void pool_renew(struct pool *p)
 static struct channel *channel_of_its_own(
 	struct pool *p, const struct channel_ops *ops, void *owner)
 {
-	if (!p->has_pod || p->count >= POOL_V4_MAX)
+	if (!p->has_pod || p->count >= POOL_V4_MAX || (p->count && !ulimit_left()))
 		return NULL;
 	open_one(p);
 	p->member[p->count - 1].own = true;

@@ -185,6 +185,11 @@ static int check_command(struct buf *errors)
 	return ready_check_command(&Run.config, errors);
 }
 
+static void reserve(void)
+{
+	ulimit_reserve(Run.config.cluster_count, Run.config.forward_count);
+}
+
 /* ---- ports that are taken ---- */
 
 static int settle_ports(struct buf *errors)
@@ -409,6 +414,7 @@ static void take_config(struct config *c, const struct manager_change *change)
 	log_change(change);
 	config_free(&Run.config);
 	Run.config = *c;
+	reserve();
 	move_log();
 	Run.self.log = log_file();
 	control_claim();
@@ -626,6 +632,7 @@ static void run_forwards(void)
 		LOG_FIELDS(LOG_STR("version", VERSION), LOG_NUM("pid", getpid()),
 			LOG_NUM("forwards", (long long)manager_count(Run.manager))));
 	warn_of_watch();
+	reserve();
 	report_begin(report_form());
 	manager_start(Run.manager);
 	wake_start(on_wake);

@@ -11,6 +11,7 @@
 
 #include "client.h"
 #include "test_tunnel.h"
+#include "test_ulimit.h"
 
 enum { HOLD_MS = 1000000 }; /* far more than the test itself takes */
 
@@ -202,6 +203,19 @@ static void is_reset_at_once_when_it_has_waited_long_enough(void **state)
 	assert_reset();
 }
 
+static void is_counted_among_what_can_wait(void **state)
+{
+	(void)state;
+	descriptors_left(5);
+	start_client(HOLD_MS);
+	assert_int_equal(ulimit_left(), 4);
+	carry(1);
+	assert_int_equal(ulimit_left(), 4);
+	clients_close(&List);
+	assert_int_equal(ulimit_left(), 5);
+	descriptors_left(500);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -209,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(waits_for_so_long_in_all),
 		TEST(is_reset_at_once_when_it_has_waited_long_enough),
+		TEST(is_counted_among_what_can_wait),
 	};
 	return cmocka_run_group_tests_name("client", tests, NULL, NULL);
 }

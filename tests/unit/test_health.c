@@ -14,6 +14,7 @@
 #include "listener.h"
 #include "mem.h"
 #include "test_loop.h"
+#include "test_ulimit.h"
 
 enum { INTERVAL_MS = 60000 };
 
@@ -115,6 +116,32 @@ static void says_that_the_local_port_does_not_answer_until_it_does(void **state)
 	assert_int_equal(Told, 2);
 }
 
+/* Both ends of its connection are ours; and others may take the last one while it waits. */
+static void knows_nothing_where_descriptors_are_short(void **state)
+{
+	(void)state;
+	descriptors_left(1);
+	start(NULL);
+	assert_true(loop_until_quiet());
+	loop_skip(HEALTH_LIMIT_MS);
+	assert_int_equal(Own, 0);
+	descriptors_left(2);
+	listener_accept(&L, false);
+	loop_skip(INTERVAL_MS + INTERVAL_MS / 10);
+	assert_int_equal(ulimit_left(), 1);
+	descriptors_left(0);
+	loop_skip(HEALTH_LIMIT_MS);
+	assert_int_equal(ulimit_left(), 1);
+	assert_int_equal(Told, 0);
+	descriptors_left(2);
+	listener_accept(&L, true);
+	loop_skip(INTERVAL_MS + INTERVAL_MS / 10);
+	assert_int_equal(Own, 1);
+	assert_int_equal(ulimit_left(), 2);
+	assert_int_equal(Told, 0);
+	descriptors_left(500);
+}
+
 /* One failure may be a moment's; it is looked at again soon. */
 static void counts_a_probe_that_fails_twice_not_once(void **state)
 {
@@ -180,6 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(checks_each_interval_and_nothing_of_it_goes_on),
 		TEST(says_that_the_local_port_does_not_answer_until_it_does),
+		TEST(knows_nothing_where_descriptors_are_short),
 		TEST(counts_a_probe_that_fails_twice_not_once),
 		TEST(hands_on_what_a_program_says),
 		TEST(forgets_what_it_found_when_it_stops),

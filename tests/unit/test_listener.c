@@ -13,6 +13,7 @@
 
 #include "listener.h"
 #include "test_loop.h"
+#include "test_ulimit.h"
 
 static struct listener L;
 static uint16_t Port;
@@ -23,6 +24,7 @@ static void take(void *owner, int fd, const struct sockaddr_storage *from)
 {
 	assert_ptr_equal(owner, &L);
 	close(fd);
+	ulimit_take();
 	From = *from;
 	Taken++;
 	loop_stop();
@@ -165,6 +167,37 @@ static void waits_where_there_are_no_descriptors_left(void **state)
 	close(fd);
 }
 
+/* Those that are left are for others.  Whoever gives one back has them look again. */
+static void leaves_descriptors_to_those_who_need_them(void **state)
+{
+	int fd[4];
+	(void)state;
+	descriptors_left(0);
+	assert_true(open_at("127.0.0.1", true, NULL));
+	for (int i = 0; i < 4; i++)
+		fd[i] = connect_to("127.0.0.1");
+	assert_true(loop_until_quiet());
+	listener_accept(&L, true);
+	assert_true(loop_until_quiet());
+	assert_int_equal(Taken, 0);
+	descriptors_left(2);
+	listener_accept(&L, true);
+	assert_true(loop_until_quiet());
+	assert_int_equal(Taken, 2);
+	ulimit_give();
+	assert_true(loop_until_quiet());
+	assert_int_equal(Taken, 2); /* nobody has told it */
+	loop_skip(1000);
+	assert_int_equal(Taken, 3);
+	ulimit_give();
+	listener_accept(&L, true);
+	assert_true(loop_until_quiet());
+	assert_int_equal(Taken, 4);
+	for (int i = 0; i < 4; i++)
+		close(fd[i]);
+	descriptors_left(500);
+}
+
 /* A close(2) of ours alone would leave the port to whoever has a copy. */
 static void frees_its_port_at_once_whoever_has_copies(void **state)
 {
@@ -213,6 +246,7 @@ int main(void)
 		TEST(names_the_port_that_is_taken_and_keeps_nothing_open),
 		TEST(leaves_connections_in_the_backlog_until_they_are_wanted),
 		TEST(waits_where_there_are_no_descriptors_left),
+		TEST(leaves_descriptors_to_those_who_need_them),
 		TEST(frees_its_port_at_once_whoever_has_copies),
 		TEST(is_closed_before_it_is_opened),
 	};

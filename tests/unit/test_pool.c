@@ -8,6 +8,7 @@
 
 #include "pool.h"
 #include "test_tunnel.h"
+#include "test_ulimit.h"
 
 static struct pool *Pool;
 static struct cluster *Cluster;
@@ -220,6 +221,38 @@ static void is_renewed_at_once_where_a_spare_must_wait(void **state)
 	assert_int_equal(Far.accepted, 2);
 }
 
+static void on_channel_end(void *owner, enum channel_how how, const struct err *e)
+{
+	(void)owner;
+	(void)how;
+	(void)e;
+}
+
+/* The first of a forward is kept for it, whatever is left. */
+static void opens_a_spare_where_descriptors_are_plenty(void **state)
+{
+	static const struct channel_ops Channel_ops = {.end = on_channel_end};
+	(void)state;
+	descriptors_left(0);
+	pool_use(Pool, &Web);
+	assert_true(loop_until(is_ready));
+	struct channel *c = pool_channel(Pool, &Channel_ops, NULL);
+	assert_non_null(c);
+	assert_int_equal(pool_tunnels(Pool), 1);
+	descriptors_left(490); /* half of them */
+	pool_use(Pool, &Web);
+	assert_int_equal(pool_tunnels(Pool), 1);
+	descriptors_left(491);
+	pool_use(Pool, &Web);
+	assert_int_equal(pool_tunnels(Pool), 2);
+	assert_int_equal(ulimit_left(), 490);
+	channel_abort(c);
+	pool_use(Pool, NULL);
+	assert_int_equal(pool_tunnels(Pool), 0);
+	assert_int_equal(ulimit_left(), 491);
+	descriptors_left(500);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -234,6 +267,7 @@ int main(void)
 		TEST(says_once_that_no_tunnel_answers_and_opens_another),
 		TEST(opens_a_new_tunnel_where_it_is_renewed),
 		TEST(is_renewed_at_once_where_a_spare_must_wait),
+		TEST(opens_a_spare_where_descriptors_are_plenty),
 	};
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
