@@ -28,7 +28,7 @@ BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev
 TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1g-dev \
 	python3-pytest python3-pytest-xdist python3-pytest-timeout python3-pytest-rerunfailures \
 	python3-yaml python3-hypothesis python3-cryptography openssl etcd-server curl netcat-openbsd \
-	iproute2 tmux python3-jsonschema \
+	iproute2 tmux python3-jsonschema nginx-light \
 	mawk gawk busybox original-awk tinyproxy microsocks openssh-client openssh-server
 
 export PYTHONDONTWRITEBYTECODE = 1

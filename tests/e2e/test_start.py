@@ -1,5 +1,5 @@
 """What a user meets before any cluster does: options, configurations that are
-not there or not right, ports that are taken, and the end by a signal."""
+not there or not right, and the end by a signal."""
 import os
 import pty
 import signal
@@ -119,15 +119,6 @@ def test_all_mistakes_are_told_with_their_lines(tmp_path):
                    "Error: local_port in [forward api] must be a number from 1 to 65535, not 'http' (porter.ini:8)\n"
                    "Error: unknown key 'remote_prot' in [forward api] (porter.ini:9)\n"
                    "  did you mean 'remote_port'?\n")
-
-
-def test_a_taken_port_is_named_and_nothing_is_started(tmp_path, taken):
-    write(tmp_path, local_port=taken, local_address="127.0.0.1")
-    status, out, err = run(tmp_path, "-headless")
-    assert (status, out) == (4, "")
-    name = Path("/proc/self/comm").read_text().strip()
-    assert err == (f"Error: port {taken} is in use by non-nanoporter process: {name} (PID: {os.getpid()})\n"
-                   "  stop it, or change local_port of 'prod/api' (porter.ini:8)\n")
 
 
 def test_a_log_that_cannot_be_opened_is_an_error(tmp_path):
