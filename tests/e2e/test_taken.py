@@ -260,12 +260,12 @@ def no_kubeconfig(porter):
 
 def test_all_that_is_wrong_is_told_at_once(crowd):
     one = ours(crowd, crowd.one.port, crowd.one.process.pid, "prod/old")
-    assert refused(crowd, "-on-conflict=fail") == (4, "", "".join([*crowd.words, one, no_kubeconfig(crowd)]))
+    assert refused(crowd, "-on-conflict=fail") == (3, "", "".join([no_kubeconfig(crowd), *crowd.words, one]))
     untouched(crowd)
 
 
 def test_where_others_are_in_the_way_one_of_ours_is_not_asked(crowd):
-    assert refused(crowd) == (4, "", "".join([*crowd.words, no_kubeconfig(crowd)]))
+    assert refused(crowd) == (3, "", "".join([no_kubeconfig(crowd), *crowd.words]))
     untouched(crowd)
 
 
