@@ -252,7 +252,6 @@ static void let_signals(sigset_t *before)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_UNBLOCK, &set, before);
 }
 
