@@ -145,6 +145,7 @@ static void finds_every_key_in_the_documents(void **state)
 	(void)state;
 	check_that_every_key_is_in("porter.ini.example", "\n% = ");
 	check_that_every_key_is_in("README.md", " | `%` | ");
+	check_that_every_key_is_in("porter.1", "\n.It Cm %\n");
 }
 
 static void check_settings(const struct config *c, int64_t check, int64_t delay, int64_t hold)
