@@ -29,7 +29,8 @@ TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1
 	python3-pytest python3-pytest-xdist python3-pytest-timeout python3-pytest-rerunfailures \
 	python3-yaml python3-hypothesis python3-cryptography openssl etcd-server curl netcat-openbsd \
 	iproute2 tmux python3-jsonschema nginx-light \
-	mawk gawk busybox original-awk tinyproxy microsocks openssh-client openssh-server
+	mawk gawk busybox original-awk zsh fish bash-completion mandoc \
+	tinyproxy microsocks openssh-client openssh-server
 
 export PYTHONDONTWRITEBYTECODE = 1
 PREFIX = /usr/local
@@ -78,7 +79,7 @@ OBJECTS = $(call objects,$(foreach n,$(LAYERS),$(L$n)) $(if $(filter static,$(FL
 UNITS = $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES = $(wildcard *.[ch] tests/*/*.[ch])
-PYTESTS = tests/yaml tests/kubeconfig tests/yaml2ini tests/widths
+PYTESTS = tests/yaml tests/kubeconfig tests/yaml2ini tests/widths tests/completion
 PYTEST = $(PYTHON) -m pytest -q -p no:cacheprovider --timeout=300
 # Tests of the program wait more than they compute: four at a time, however few the cores.  One that
 # fails is run once more, and tests/run names it; func_only: the limit is that of each try.
