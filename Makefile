@@ -7,7 +7,7 @@
 #                           for clusters, under ASan and UBSan
 #   make test-cluster       the tests that need a real API server (PORTER=build/asan/porter)
 #   make soak               SOAK random faults from SEED under load, and memory compared
-#   make asan fuzz lint format bench install clean
+#   make asan fuzz lint format bench install uninstall clean
 
 # The layers.  A file includes headers of its own layer and lower ones only: tests/lint.py reads
 # this table, and a unit test is linked with no more than its module may use.
@@ -34,6 +34,15 @@ TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1
 
 export PYTHONDONTWRITEBYTECODE = 1
 PREFIX = /usr/local
+# What is installed, and where below PREFIX.
+INSTALLED = porter:bin/porter yaml2ini:bin/yaml2ini porter.1:share/man/man1/porter.1 \
+	porter.ini.example:share/doc/porter/porter.ini.example \
+	status.schema.json:share/doc/porter/status.schema.json \
+	porter.service:share/systemd/user/porter.service \
+	completion/porter.bash:share/bash-completion/completions/porter \
+	completion/_porter:share/zsh/site-functions/_porter \
+	completion/porter.fish:share/fish/vendor_completions.d/porter.fish
+
 FUZZ_SECONDS = 60
 SOAK = 2000
 SEED =
@@ -79,7 +88,7 @@ OBJECTS = $(call objects,$(foreach n,$(LAYERS),$(L$n)) $(if $(filter static,$(FL
 UNITS = $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES = $(wildcard *.[ch] tests/*/*.[ch])
-PYTESTS = tests/yaml tests/kubeconfig tests/yaml2ini tests/widths tests/completion
+PYTESTS = tests/yaml tests/kubeconfig tests/yaml2ini tests/widths tests/completion tests/documents
 PYTEST = $(PYTHON) -m pytest -q -p no:cacheprovider --timeout=300
 # Tests of the program wait more than they compute: four at a time, however few the cores.  One that
 # fails is run once more, and tests/run names it; func_only: the limit is that of each try.
@@ -158,15 +167,15 @@ deps:
 	[ -z "$$missing" ] || { echo "missing:$$missing" && $(SUDO) apt-get update && \
 		$(SUDO) apt-get install -y --no-install-recommends $$missing; }
 install: all
-	install -D -m 755 porter $(DESTDIR)$(PREFIX)/bin/porter
-	install -D -m 755 yaml2ini $(DESTDIR)$(PREFIX)/bin/yaml2ini
-	install -D -m 644 porter.ini.example $(DESTDIR)$(PREFIX)/share/doc/porter/porter.ini.example
-	install -D -m 644 status.schema.json $(DESTDIR)$(PREFIX)/share/doc/porter/status.schema.json
-	sed 's,%h/\.local,$(PREFIX),' porter.service >build/porter.service
-	install -D -m 644 build/porter.service $(DESTDIR)$(PREFIX)/share/systemd/user/porter.service
+	for f in $(INSTALLED); do \
+		case $$f in *:bin/*) mode=755 ;; *) mode=644 ;; esac; \
+		install -D -m $$mode $${f%:*} $(DESTDIR)$(PREFIX)/$${f#*:} || exit 1; done
+	sed -i 's,%h/\.local,$(PREFIX),' $(DESTDIR)$(PREFIX)/share/systemd/user/porter.service
+uninstall:
+	for f in $(INSTALLED); do rm -f $(DESTDIR)$(PREFIX)/$${f#*:} || exit 1; done
 clean:
 	rm -rf build porter
 
-.PHONY: all asan test run-tests soak test-cluster bench fuzz run-fuzz lint format objects deps install clean
+.PHONY: all asan test run-tests soak test-cluster bench fuzz run-fuzz lint format objects deps install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
