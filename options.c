@@ -331,14 +331,6 @@ bool options_read(struct options *o, char **argv, struct buf *errors)
 
 /* ---- what documents them ---- */
 
-const char *options_name(size_t i, const char **value)
-{
-	if (i >= RULES)
-		return NULL;
-	*value = Rules[i].value;
-	return Rules[i].name;
-}
-
 static void print_row(FILE *to, const char *left, const char *meaning)
 {
 	fprintf(to, "  %-22s %s\n", left, meaning);

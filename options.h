@@ -46,7 +46,3 @@ void options_no_log(struct problems *p);
 
 /* Usage, options, environment and exit statuses. */
 void options_help(FILE *to);
-
-/* The i-th option's name and what its value is called (NULL: it is a switch); NULL
- * behind the last: for what documents them. */
-const char *options_name(size_t i, const char **value);
