@@ -27,10 +27,10 @@ static void put_state(struct forward *f)
 {
 	char info[FORWARD_INFO];
 	struct buf line = {0};
-	bool waits = forward_state(f) == FORWARD_RECONNECTING;
+	const char *why = forward_state(f) == FORWARD_RECONNECTING ? forward_error(f)->text : "";
 	forward_info(f, info);
-	buf_print(&line, "%s %s: %s%s%s", forward_name(f), forward_state_name(forward_state(f)),
-		waits ? forward_error(f)->text : "", waits ? ": " : "", info);
+	buf_print(&line, "%s %s%s%s%s%s", forward_name(f), forward_state_name(forward_state(f)),
+		*why ? ": " : "", why, *info ? ": " : "", info);
 	put(&line);
 }
 
