@@ -409,6 +409,13 @@ static void explain_ports(const struct addition *more, struct buf *errors)
 	config_free(&c);
 }
 
+/* Absolute: who asks for it is elsewhere. */
+static void describe_log(void)
+{
+	free((char *)Run.self.log);
+	Run.self.log = realpath(log_file(), NULL);
+}
+
 static void take_config(struct config *c, const struct manager_change *change)
 {
 	log_change(change);
@@ -416,7 +423,7 @@ static void take_config(struct config *c, const struct manager_change *change)
 	Run.config = *c;
 	reserve();
 	move_log();
-	Run.self.log = log_file();
+	describe_log();
 	control_claim();
 	tui_changed();
 }
@@ -611,8 +618,8 @@ static void describe(void)
 	Run.self = (struct status_of){.pid = getpid(),
 		.version = VERSION,
 		.config = is_adhoc() ? NULL : realpath(Run.options.config, NULL),
-		.log = log_file(),
 		.started_ms = loop_wall()};
+	describe_log();
 }
 
 /* Others know us by our ports from now on; whoever starts may ask for them. */
@@ -658,6 +665,7 @@ static void stop(void)
 	child_end_all();
 	loop_end();
 	free((char *)Run.self.config);
+	free((char *)Run.self.log);
 	config_free(&Run.config);
 }
 

@@ -132,7 +132,7 @@ void status_json(struct buf *out, const struct manager *m, const struct status_o
 	put_text(out, "porter", self->version);
 	put_number(out, "pid", (uint64_t)self->pid);
 	put_text(out, "config", self->config);
-	put_text(out, "log", or_null(self->log));
+	put_text(out, "log", self->log);
 	put_time(out, "started", self->started_ms);
 	put_bool(out, "taken_over", self->draining);
 	put_key(out, "forwards");
@@ -190,11 +190,16 @@ static struct row row_of(const struct view_forward *v)
 
 static void put_row(struct buf *out, const struct row *row, const size_t width[COLUMNS])
 {
-	for (size_t i = 0; i < INFO; i++) {
-		size_t fill = width[i] + 2 - characters(row->cell[i]);
-		buf_print(out, "%s%*s", row->cell[i], (int)fill, "");
+	size_t fill = 0;
+	for (size_t i = 0; i < COLUMNS; i++) {
+		const char *cell = row->cell[i];
+		if (*cell) {
+			buf_print(out, "%*s%s", (int)fill, "", cell);
+			fill = 0;
+		}
+		fill += width[i] + 2 - characters(cell);
 	}
-	buf_print(out, "%s\n", row->cell[INFO]);
+	buf_print(out, "\n");
 }
 
 /* "porter 0.1.0, pid 4711, since ..., porter.ini: 3 of 4 forwards are Active". */

@@ -11,7 +11,7 @@ struct status_of {
 	long pid;
 	const char *version;
 	const char *config; /* its file; NULL: forwards of the command line */
-	const char *log;    /* its file; "": stderr */
+	const char *log;    /* its file; NULL: stderr */
 	int64_t started_ms; /* by loop_wall() */
 	bool draining;      /* another porter has its sockets */
 };

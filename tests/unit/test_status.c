@@ -138,7 +138,7 @@ static void tells_of_the_process(void **state)
 	expect_text(forward_at(0), "name", "x");
 	expect_text(forward_at(1), "name", "y");
 	other.config = NULL;
-	other.log = "";
+	other.log = NULL;
 	other.draining = true;
 	all = json_of(&other);
 	expect_null(all, "config");
@@ -297,7 +297,7 @@ static void columns_are_as_wide_as_they_need_be(void **state)
 		"0 of 2 forwards are Active\n\n"
 		"Cluster  Namespace     Service     %-*s  Status   Info\n"
 		"a        shop          web         %-*s  Failed   service not found\n"
-		"b        a-longer-one  postgres-0  127.0.0.2:%u:postgres  Stopped  \n",
+		"b        a-longer-one  postgres-0  127.0.0.2:%u:postgres  Stopped\n",
 		(int)snprintf(text, sizeof text, "127.0.0.2:%u:postgres", Port[1]), "Ports",
 		snprintf(text, sizeof text, "127.0.0.2:%u:postgres", Port[1]), "", Port[1]);
 	snprintf(text, sizeof text, "%u:80", Port[0]);
