@@ -254,6 +254,13 @@ const char *options_order(const struct options *o)
 	return name;
 }
 
+/* What those who start one want of it. */
+static bool is_start(const struct options *o)
+{
+	return *o->words || *o->profiles || o->command || o->check || o->detach || o->watch ||
+	       o->headless || o->wait_ms >= 0 || o->on_conflict_is_set;
+}
+
 /* One who asks a running porter starts nothing. */
 static void check_order(const struct options *o, struct problems *p)
 {
@@ -263,7 +270,7 @@ static void check_order(const struct options *o, struct problems *p)
 		problems_add(p, Nowhere,
 			"only one of -status, -stop, -reconnect, -disable and "
 			"-enable can be had at a time");
-	if (n && (*o->words || o->command || o->check || o->detach))
+	if (n && is_start(o))
 		problems_add(p, Nowhere,
 			"-%s asks a porter that runs: it goes together with "
 			"-config and -pid only",

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,6 +203,30 @@ static void says_what_is_wrong(void **state)
 			"-watch does not go together with TYPE/NAME and ports\n"},
 		{"porter -n shop api", "-context, -n and -kubeconfig are for use without a file\n"
 				       "  as in: porter -n shop svc/api 8080:80\n"},
+#define ALONE " asks a porter that runs: it goes together with -config and -pid only\n"
+		{"porter -status api", "-status" ALONE},
+		{"porter -stop -profile dev", "-stop" ALONE},
+		{"porter -status -wait 20s", "-status" ALONE},
+		{"porter -disable api -check", "-disable" ALONE},
+		{"porter -enable api -detach", "-enable" ALONE},
+		{"porter -reconnect api -watch", "-reconnect" ALONE},
+		{"porter -stop -headless", "-stop" ALONE},
+		{"porter -stop -on-conflict fail", "-stop" ALONE},
+		{"porter -stop -- true", "-stop" ALONE},
+#define ONE "only one of -status, -stop, -reconnect, -disable and -enable can be had at a time\n"
+		{"porter -status -stop", ONE},
+		{"porter -disable api -enable api", ONE},
+		{"porter -stop -json", "-json goes together with -status only\n"},
+		{"porter -json", "-json goes together with -status only\n"},
+#define PID "-pid goes together with -status, -stop, -reconnect, -disable and -enable only\n"
+		{"porter -pid 7", PID},
+		{"porter -stop -pid 0", "-pid must be the number of a process, not '0'\n"},
+		{"porter -stop -pid 2147483648",
+			"-pid must be the number of a process, not '2147483648'\n"},
+		{"porter -stop -pid 7x", "-pid must be the number of a process, not '7x'\n"},
+		{"porter -stop -pid _", "-pid must be the number of a process, not ''\n"},
+		{"porter -on-conflict kill",
+			"-on-conflict must be 'takeover' or 'fail', not 'kill'\n"},
 		{"porter -n shop", "-context, -n and -kubeconfig are for use without a file\n"
 				   "  as in: porter -n shop svc/api 8080:80\n"},
 	};
@@ -218,6 +243,32 @@ static void says_what_is_wrong(void **state)
 	free(errors);
 }
 
+static void knows_who_asks_a_porter_that_runs(void **state)
+{
+	static const struct {
+		const char *line, *order, *name;
+		int64_t pid;
+	} Row[] = {
+		{"porter api", NULL, NULL, 0},
+		{"porter -config a.ini -status -json", "status", NULL, 0},
+		{"porter -stop -pid 2147483647", "stop", NULL, INT_MAX},
+		{"porter -reconnect prod/api -verbose", "reconnect", "prod/api", 0},
+		{"porter -disable api -pid=7", "disable", "api", 7},
+		{"porter -enable _", "enable", "", 0},
+		{"porter -status=false -stop", "stop", NULL, 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof Row / sizeof *Row; i++) {
+		read_well(Row[i].line);
+		const char *order = options_order(&O), *name = Row[i].name;
+		const char *is = O.reconnect ? O.reconnect : O.disable ? O.disable : O.enable;
+		assert_true(order == Row[i].order || !strcmp(order, Row[i].order));
+		assert_true(is == name || !strcmp(is, name));
+		assert_int_equal(O.pid, Row[i].pid);
+		end(NULL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +280,7 @@ int main(void)
 		cmocka_unit_test_teardown(leaves_the_command_alone, end),
 		cmocka_unit_test_teardown(reads_the_environment, end),
 		cmocka_unit_test_teardown(says_what_is_wrong, end),
+		cmocka_unit_test_teardown(knows_who_asks_a_porter_that_runs, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
