@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conflict.h"
 #include "instance.h"
 #include "ipc.h"
 #include "log.h"
@@ -88,43 +89,72 @@ static void serve_stop(struct ipc_call *call, const char *argument)
 
 /* ---- one forward ---- */
 
-static void refuse_name(struct ipc_call *call, const char *name, bool several)
+static void name_error(struct buf *words, const char *name, bool several)
 {
 	struct nearest best = nearest_to(name);
-	struct buf words = {0};
 	for (size_t i = 0; i < manager_count(forwards()); i++) {
 		const struct forward *f = manager_forward(forwards(), i);
 		nearest_consider(&best, forward_config(f)->name);
 		nearest_consider(&best, forward_name(f));
 	}
-	buf_print(&words, "error %s '%s'",
-		several ? "several forwards are called" : "there is no forward", name);
+	buf_print(words, "%s '%s'", several ? "several forwards are called" : "there is no forward",
+		name);
 	if (several)
-		buf_print(&words, ": name its section");
+		buf_print(words, ": name one by its section");
 	else if (best.word)
-		buf_print(&words, ": did you mean '%s'?", best.word);
-	refuse(call, &words);
+		buf_print(words, ": did you mean '%s'?", best.word);
 }
 
-static bool reconnect(struct forward *f, struct err *e)
+static bool reconnect(struct forward *f, struct buf *words)
 {
-	if (forward_state(f) == FORWARD_STOPPED)
-		return err_set(
-			e, ERR_LOCAL, 0, "'%s' is Stopped: -enable starts it", forward_name(f));
-	forward_reconnect(f);
-	return true;
+	bool stopped = forward_state(f) == FORWARD_STOPPED;
+	if (stopped)
+		buf_print(words, "'%s' is Stopped: -enable starts it", forward_name(f));
+	else
+		forward_reconnect(f);
+	return !stopped;
 }
 
-static bool disable(struct forward *f, struct err *e)
+static bool disable(struct forward *f, struct buf *words)
 {
-	(void)e;
+	(void)words;
 	forward_stop(f);
 	return true;
 }
 
+/* Who has its port; without the remedy, which is for those who start. */
+static void tell_holder(const struct forward *f, struct buf *words)
+{
+	char none[] = "";
+	struct config_cluster cluster = {.name = none};
+	struct config_forward own = *forward_config(f);
+	const struct config c = {
+		.clusters = &cluster, .cluster_count = 1, .forwards = &own, .forward_count = 1};
+	struct buf lines = {0};
+	own.cluster = 0;
+	own.local_port = forward_local_port(f);
+	conflict_free_ports(&c, &lines);
+	buf_put(&lines, "", 1);
+	const char *first = (const char *)buf_data(&lines);
+	buf_put(words, first, strcspn(first, "\n"));
+	buf_free(&lines);
+}
+
+static bool enable(struct forward *f, struct buf *words)
+{
+	struct err e = {0};
+	size_t before = buf_len(words);
+	bool done = forward_resume(f, &e);
+	if (!done)
+		tell_holder(f, words);
+	if (!done && buf_len(words) == before)
+		buf_print(words, "%s", e.text);
+	return done;
+}
+
 /* What was handed over must stay as it is: who stops a socket stops it for all. */
 static void serve_forward(
-	struct ipc_call *call, const char *name, bool (*act)(struct forward *f, struct err *e))
+	struct ipc_call *call, const char *name, bool (*act)(struct forward *f, struct buf *words))
 {
 	if (Control.heir || Control.spec.self->draining) {
 		answer(call, "error another porter takes over from this one");
@@ -132,17 +162,17 @@ static void serve_forward(
 	}
 	bool several;
 	struct forward *f = manager_find(forwards(), name, &several);
-	struct err e = {0};
 	struct buf words = {0};
-	if (!f) {
-		refuse_name(call, name, several);
-	} else if (act(f, &e)) {
-		control_claim();
-		answer(call, "ok");
-	} else {
-		buf_print(&words, "error %s", e.text);
+	buf_print(&words, "error ");
+	if (!f)
+		name_error(&words, name, several);
+	if (!f || !act(f, &words)) {
 		refuse(call, &words);
+		return;
 	}
+	control_claim();
+	answer(call, "ok");
+	buf_free(&words);
 }
 
 static void serve_reconnect(struct ipc_call *call, const char *name)
@@ -157,7 +187,7 @@ static void serve_disable(struct ipc_call *call, const char *name)
 
 static void serve_enable(struct ipc_call *call, const char *name)
 {
-	serve_forward(call, name, forward_resume);
+	serve_forward(call, name, enable);
 }
 
 /* ---- handing over ---- */
@@ -276,7 +306,7 @@ static const char *argument_of(const struct verb *v, const char *request)
 		return NULL;
 	if (!request[n])
 		return v->has_argument ? NULL : request + n;
-	return v->has_argument && request[n] == ' ' && request[n + 1] ? request + n + 1 : NULL;
+	return v->has_argument && request[n] == ' ' ? request + n + 1 : NULL;
 }
 
 static void on_asked(void *owner, struct ipc_call *call, const char *message)
