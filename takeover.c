@@ -2,6 +2,7 @@
  * the word that they are. */
 #include "takeover.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,15 +11,16 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "loop.h"
 #include "mem.h"
-
-enum { LOOK_MS = 20 }; /* between two looks whether a process has ended */
 
 struct old {
 	struct ipc_peer peer;
+	int process;                /* a descriptor of it; -1: the conversation has to do */
 	struct instance_port *port; /* that is wanted of it */
 	size_t ports;
 	struct buf has; /* a line for each socket: "ADDRESS:PORT NAME" */
+	struct err e;   /* why it hands nothing over, where it does not */
 	bool handed;
 };
 
@@ -90,6 +92,34 @@ static struct old *find(struct takeover *t, pid_t pid)
 	return NULL;
 }
 
+static bool has_hung_up(const struct ipc_peer *peer, int limit_ms)
+{
+	struct pollfd p = {.fd = peer->fd, .events = POLLRDHUP};
+	return poll(&p, 1, limit_ms) > 0 && p.revents & (POLLRDHUP | POLLHUP);
+}
+
+/* While its conversation stands, or its door, the process does, too. */
+static bool is_there(const struct ipc_peer *peer, const struct instance_port *port)
+{
+	struct ipc_peer again;
+	if (!has_hung_up(peer, 0))
+		return true;
+	bool same = instance_of_port(&again, geteuid(), port->address, port->port) &&
+		    again.pid == peer->pid;
+	ipc_hang_up(&again);
+	return same;
+}
+
+/* A number that is another process's by now is never signalled. */
+static int open_process(const struct ipc_peer *peer, const struct instance_port *port)
+{
+	int process = peer->pid > 0 ? (int)syscall(SYS_pidfd_open, peer->pid, 0) : -1;
+	if (process < 0 || is_there(peer, port))
+		return process;
+	close(process);
+	return -1;
+}
+
 void takeover_add(struct takeover *t, struct ipc_peer *peer, const struct instance_port *port)
 {
 	struct old *o = find(t, peer->pid);
@@ -98,7 +128,7 @@ void takeover_add(struct takeover *t, struct ipc_peer *peer, const struct instan
 	} else {
 		t->old = mem_grow(t->old, (t->count + 1) * sizeof *t->old);
 		o = &t->old[t->count++];
-		*o = (struct old){.peer = *peer};
+		*o = (struct old){.peer = *peer, .process = open_process(peer, port)};
 	}
 	o->port = mem_grow(o->port, (o->ports + 1) * sizeof *o->port);
 	o->port[o->ports++] = *port;
@@ -131,95 +161,75 @@ static bool hear(struct takeover *t, struct old *o, struct buf *message, struct 
 	return true;
 }
 
-static void log_silent(const struct old *o, struct buf *message, const struct err *e)
+static bool refuse(struct old *o, const struct buf *message)
 {
-	buf_put(message, "", 1);
+	static const char Error[] = "error ";
+	size_t n = sizeof Error - 1, length = buf_len(message);
 	const char *said = (const char *)buf_data(message);
-	said += strncmp(said, "error ", 6) ? 0 : 6;
-	log_line(LOG_WARN, "the conflicting nanoporter instance hands nothing over",
-		LOG_FIELDS(
-			LOG_NUM("pid", o->peer.pid), LOG_STR("reason", e->kind ? e->text : said)));
+	if (length <= n || memcmp(said, Error, n))
+		return err_set(&o->e, ERR_PROTOCOL, 0, "it does not understand");
+	return err_set(&o->e, ERR_LOCAL, 0, "%.*s", (int)(length - n), said + n);
 }
 
-static bool hear_all(struct takeover *t, struct old *o)
+/* All that it has, until it says that this is all. */
+static bool take(struct takeover *t, struct old *o)
 {
 	struct buf message = {0};
-	struct err e = {0};
-	bool done = false;
-	bool ok = hear(t, o, &message, &e) && is_word(&message, "ok");
-	while (ok && !done && (ok = hear(t, o, &message, &e))) {
-		done = is_word(&message, TAKEOVER_ALL);
-		if (!done)
-			buf_put(&o->has, buf_data(&message), buf_len(&message));
+	int64_t until = loop_clock() + TAKEOVER_ALL_MS;
+	bool ok = hear(t, o, &message, &o->e) && (is_word(&message, "ok") || refuse(o, &message));
+	while (ok && (ok = hear(t, o, &message, &o->e)) && !is_word(&message, TAKEOVER_ALL)) {
+		buf_put(&o->has, buf_data(&message), buf_len(&message));
+		if (loop_clock() > until)
+			ok = err_set(&o->e, ERR_PROTOCOL, ETIMEDOUT, "it does not come to an end");
 	}
-	if (!done)
-		log_silent(o, &message, &e);
 	buf_free(&message);
-	return done;
+	return ok || err_set(&o->e, ERR_PROTOCOL, 0, "it has hung up");
 }
 
-/* Each is told before one is heard: they wait for a word no longer than for a silent one. */
+/* Each is told before one is heard: none waits for long, however slow others are. */
 size_t takeover_ask(struct takeover *t)
 {
 	size_t silent = 0;
 	for (size_t i = 0; i < t->count; i++)
 		ipc_tell(&t->old[i].peer, INSTANCE_SPEAKS TAKEOVER_HAND_OVER, TAKEOVER_ANSWER_MS,
-			NULL);
+			&t->old[i].e);
 	for (size_t i = 0; i < t->count; i++) {
-		t->old[i].handed = hear_all(t, &t->old[i]);
-		silent += !t->old[i].handed;
+		struct old *o = &t->old[i];
+		o->handed = !o->e.kind && take(t, o);
+		if (o->handed)
+			continue;
+		silent++;
+		log_line(LOG_WARN, "the conflicting nanoporter instance hands nothing over",
+			LOG_FIELDS(LOG_NUM("pid", o->peer.pid), LOG_STR("reason", o->e.text)));
 	}
 	return silent;
 }
 
 /* ---- those that do not ---- */
 
-/* Whether the number still means it: the conversation stands, or where that was ended by
- * one who goes on (it did not understand, say), a port's name is its own. */
-static bool lives(const struct old *o)
+/* The conversation ends with the process, also where it was never taken up. */
+static bool has_ended(const struct old *o, int limit_ms)
 {
-	struct pollfd p = {.fd = o->peer.fd, .events = POLLRDHUP};
-	bool does = poll(&p, 1, 0) == 0;
-	for (size_t i = 0; !does && i < o->ports; i++) {
-		struct ipc_peer again;
-		does = instance_of_port(&again, o->peer.uid, o->port[i].address, o->port[i].port) &&
-		       again.pid == o->peer.pid;
-		ipc_hang_up(&again);
-	}
-	return does;
+	struct pollfd p = {.fd = o->process, .events = POLLIN};
+	return o->process < 0 ? has_hung_up(&o->peer, limit_ms) : poll(&p, 1, limit_ms) > 0;
 }
 
-/* Before Linux 5.3 there is no descriptor of a process. */
-static bool has_ended(const struct old *o, int process, int limit_ms)
+static bool end_by(const struct old *o, int signo, int limit_ms)
 {
-	int64_t until = loop_clock() + limit_ms;
-	struct pollfd p = {.fd = process, .events = POLLIN};
-	if (process >= 0)
-		return poll(&p, 1, limit_ms) > 0;
-	while (lives(o) && loop_clock() < until)
-		poll(NULL, 0, LOOK_MS);
-	return !lives(o);
-}
-
-static bool end_by(const struct old *o, int process, int signo, int limit_ms)
-{
-	if (process < 0 || syscall(SYS_pidfd_send_signal, process, signo, NULL, 0))
+	if (o->process < 0 || syscall(SYS_pidfd_send_signal, o->process, signo, NULL, 0))
 		kill(o->peer.pid, signo);
-	return has_ended(o, process, limit_ms);
+	return has_ended(o, limit_ms);
 }
 
-/* A number that is another process's by now is never signalled. */
 static bool end(const struct old *o)
 {
 	if (o->peer.pid <= 0)
 		return false;
-	int process = (int)syscall(SYS_pidfd_open, o->peer.pid, 0);
-	const char *by = !lives(o)                                       ? "itself"
-			 : end_by(o, process, SIGTERM, TAKEOVER_TERM_MS) ? "SIGTERM"
-			 : end_by(o, process, SIGKILL, TAKEOVER_KILL_MS) ? "SIGKILL"
-									 : NULL;
-	if (process >= 0)
-		close(process);
+	int leave_ms = has_hung_up(&o->peer, 0) ? TAKEOVER_LEAVE_MS : 0;
+	const char *by = has_ended(o, leave_ms)                 ? "itself"
+			 : end_by(o, SIGTERM, TAKEOVER_TERM_MS) ? "SIGTERM"
+			 : end_by(o, SIGKILL, TAKEOVER_KILL_MS) ? "SIGKILL"
+								: NULL;
 	if (by)
 		log_killed(o, by);
 	return by;
@@ -273,30 +283,22 @@ static bool tell_taken(struct old *o, struct err *e)
 }
 
 /* Its names are free when it ends the conversation. */
-static void wait_for_names(struct takeover *t, struct old *o, struct buf *message)
-{
-	struct err e = {0};
-	while (hear(t, o, message, &e))
-		;
-}
-
-/* One that does not answer has changed its mind, or was stopped since. */
 static void commit(struct takeover *t, struct old *o)
 {
 	struct buf message = {0};
 	struct err e = {0};
-	bool told = tell_taken(o, &e) && hear(t, o, &message, &e);
-	bool stays = told && is_word(&message, TAKEOVER_STAYS);
-	bool goes = told && is_word(&message, "ok");
-	if (stays || goes)
-		wait_for_names(t, o, &message);
-	else
-		end(o);
-	if (goes)
-		log_killed(o, "take-over");
+	bool heard = tell_taken(o, &e) && hear(t, o, &message, &e);
+	bool stays = heard && is_word(&message, TAKEOVER_STAYS);
+	bool ok = stays || (heard && is_word(&message, "ok"));
+	while (ok && hear(t, o, &message, &e))
+		;
 	if (stays)
-		log_ports(o, "Took the port over from a nanoporter instance that goes on", NULL);
+		log_ports(o, "Conflicting nanoporter instance goes on without this port", NULL);
+	else if (ok)
+		log_killed(o, "take-over");
 	else
+		end(o); /* it has changed its mind, or was stopped since */
+	if (!stays)
 		log_lost(o);
 	buf_free(&message);
 }
@@ -313,6 +315,8 @@ void takeover_end(struct takeover *t)
 	for (size_t i = 0; i < t->count; i++) {
 		struct old *o = &t->old[i];
 		ipc_hang_up(&o->peer);
+		if (o->process >= 0)
+			close(o->process);
 		buf_free(&o->has);
 		free(o->port);
 	}

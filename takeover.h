@@ -14,18 +14,20 @@
 
 enum {
 	TAKEOVER_ANSWER_MS = 3000, /* for each answer; then SIGTERM */
-	TAKEOVER_TERM_MS = 5000,   /* then SIGKILL */
-	TAKEOVER_KILL_MS = 5000,   /* then it is given up */
+	TAKEOVER_ALL_MS = 10000,   /* for all that one hands over, however many those are */
+	TAKEOVER_LEAVE_MS = 1000, /* for one that has hung up, which may be its end; then SIGTERM */
+	TAKEOVER_TERM_MS = 5000,  /* then SIGKILL */
+	TAKEOVER_KILL_MS = 5000,  /* then it is given up */
 };
 
 /* What is asked, and what ends the answer; TAKEOVER_TAKEN: the ports behind it, with
- * blanks between them, are taken; TAKEOVER_DONE: all are that will be.  That is answered by
- * "ok", or by TAKEOVER_STAYS: it goes on with the ports that are not taken. */
+ * blanks between them, are taken; TAKEOVER_DONE: all are that will be, which is answered
+ * by "ok", or by TAKEOVER_STAYS: what is not taken is served on. */
 #define TAKEOVER_HAND_OVER "hand-over"
 #define TAKEOVER_ALL       "all"
 #define TAKEOVER_TAKEN     "taken"
 #define TAKEOVER_DONE      "done"
-#define TAKEOVER_STAYS     "ok it stays"
+#define TAKEOVER_STAYS     "stays"
 
 struct takeover {
 	struct old *old;
@@ -47,7 +49,7 @@ size_t takeover_ask(struct takeover *t);
 bool takeover_kill(struct takeover *t, struct buf *errors);
 
 /* Their ports are served: those that have handed over close theirs, carry what there is to
- * its end, and exit; one that runs a command stays for that, with its other ports. */
+ * its end, and exit; but one that runs a command goes on until that ends. */
 void takeover_commit(struct takeover *t);
 
 /* Back to {0}.  Those that were not told that their ports are served go on as before. */

@@ -103,7 +103,8 @@ static inline bool write_to(const char *path, const char *text)
 	return done;
 }
 
-/* To a network of our own: names there are nobody else's. */
+/* To a network of our own: names there are nobody else's, and neither are ports.  False:
+ * that is not allowed here. */
 static inline bool leave_network(void)
 {
 	char map[64];

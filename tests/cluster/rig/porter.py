@@ -119,6 +119,13 @@ class Porter:
             self.kill()
         assert status == 0, f"porter ended with status {status}"
 
+    def ended(self, status):
+        """Waits until it has ended by itself, with that status; it is not stopped with the test any more."""
+        got = self.process.wait(LIMIT)
+        self.kill()
+        self.process = None
+        assert got == status, f"porter ended with status {got}"
+
     def kill(self):
         if self.process:
             self.process.kill()
