@@ -50,8 +50,8 @@ static void resize(struct screen *s, unsigned columns, unsigned rows)
 
 void screen_begin(struct screen *s, unsigned columns, unsigned rows)
 {
-	columns = at_most(columns, SCREEN_COLUMNS_MAX);
-	rows = at_most(rows, SCREEN_ROWS_MAX);
+	columns = at_most(columns ? columns : 1, SCREEN_COLUMNS_MAX);
+	rows = at_most(rows ? rows : 1, SCREEN_ROWS_MAX);
 	if (columns != s->columns || rows != s->rows)
 		resize(s, columns, rows);
 	for (size_t i = 0; i < count(s); i++)
@@ -139,7 +139,7 @@ void screen_line(struct screen *s)
 
 void screen_cursor(struct screen *s)
 {
-	if (s->row < s->rows && s->columns)
+	if (s->row < s->rows)
 		s->cursor = 1 + s->row * s->columns + at_most(s->column, s->columns - 1);
 }
 

@@ -37,8 +37,9 @@ struct screen {
 	struct buf text; /* of a field */
 };
 
-/* Begins a frame of blank lines, at the first.  What is more than SCREEN_COLUMNS_MAX or
- * SCREEN_ROWS_MAX stays blank; another size than before forgets what is shown. */
+/* Begins a frame of blank lines, at the first: one cell at least.  What is more than
+ * SCREEN_COLUMNS_MAX or SCREEN_ROWS_MAX stays blank; another size than before forgets what
+ * is shown. */
 void screen_begin(struct screen *s, unsigned columns, unsigned rows);
 
 /* Puts text behind what is in the line; what is beyond its end is lost, and so is what is

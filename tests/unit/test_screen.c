@@ -309,10 +309,17 @@ static void bounds_its_size(void **state)
 	screen_put(&S, STYLE_PLAIN, "東");
 	screen_put(&S, STYLE_PLAIN, "x");
 	assert_non_null(strstr(changes(), "\x1b[1;1H\x1b[0m\x1b[K\x1b[?25l"));
+}
+
+static void has_one_cell_at_least(void **state)
+{
+	(void)state;
 	screen_begin(&S, 0, 0);
-	screen_put(&S, STYLE_PLAIN, "x");
+	assert_int_equal(S.columns, 1);
+	assert_int_equal(S.rows, 1);
+	screen_put(&S, STYLE_PLAIN, "xy");
 	screen_cursor(&S);
-	changes();
+	assert_non_null(strstr(changes(), "\x1b[1;1Hx"));
 }
 
 /* Nothing in a text gets out as anything but what is seen. */
@@ -344,6 +351,7 @@ int main(void)
 		TEST(puts_fields_rules_and_numbers),
 		TEST(begins_a_line_anew),
 		TEST(bounds_its_size),
+		TEST(has_one_cell_at_least),
 		TEST(lets_no_text_command_the_terminal),
 	};
 	return cmocka_run_group_tests_name("screen", tests, NULL, NULL);
