@@ -129,13 +129,16 @@ bool prompt_key(struct prompt *p, uint32_t key)
 
 void prompt_draw(const struct prompt *p, struct screen *s, const char *label)
 {
-	struct prompt first = *p; /* up to the cursor */
+	char before[PROMPT_TEXT]; /* the cursor */
+	const char *from = before;
+	struct cell cell;
 	screen_put(s, STYLE_STRONG, label);
 	size_t room = s->columns > s->column + 1 ? s->columns - s->column - 1 : 0;
-	first.text[p->at] = '\0';
-	for (first.at = 0; cells_width(first.text + first.at) > room;)
-		first.at = behind(&first);
-	screen_put(s, STYLE_PLAIN, first.text + first.at);
+	memcpy(before, p->text, p->at);
+	before[p->at] = '\0';
+	for (size_t width = cells_width(before); width > room; width -= cell.columns)
+		from = cells_next(from, &cell);
+	screen_put(s, STYLE_PLAIN, from);
 	screen_cursor(s);
 	screen_put(s, STYLE_PLAIN, p->text + p->at);
 }

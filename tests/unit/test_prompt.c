@@ -125,6 +125,19 @@ static void shows_the_cursor_in_any_case(void **state)
 	draw(1);
 }
 
+static void cuts_no_character(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		prompt_key(&P, 0x6771); /* two columns */
+	assert_string_equal(draw(8), "/\u6771\u6771\u6771\n");
+	assert_int_equal(Frame.column, 7);
+	assert_string_equal(draw(7), "/\u6771\u6771\n");
+	assert_int_equal(Frame.column, 5);
+	assert_string_equal(draw(2), "/\n");
+	assert_int_equal(Frame.column, 1);
+}
+
 int main(void)
 {
 #define PROMPT_TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -133,6 +146,7 @@ int main(void)
 		PROMPT_TEST(leaves_other_keys_to_others),
 		PROMPT_TEST(takes_no_more_than_it_has_room_for),
 		PROMPT_TEST(shows_the_cursor_in_any_case),
+		PROMPT_TEST(cuts_no_character),
 	};
 	return cmocka_run_group_tests_name("prompt", tests, NULL, NULL);
 }
