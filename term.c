@@ -334,10 +334,12 @@ static bool find_modes(int fd, struct err *e)
 	return true;
 }
 
-/* Nobody is told of these: a process that would stop for them goes on. */
+/* Nobody is told of these: a process that would stop for them goes on.  Programs that ask
+ * at the terminal go on at Ctrl+Z, too: who else would continue them? */
 static void block_stops(void)
 {
 	sigset_t stops;
+	signal(SIGTSTP, SIG_IGN);
 	sigemptyset(&stops);
 	sigaddset(&stops, SIGTSTP);
 	sigaddset(&stops, SIGTTIN);

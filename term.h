@@ -31,7 +31,7 @@ struct term_user {
  * SIGABRT and their like, which then do what they did before.  Forked children do not.
  *
  * SIGTSTP, SIGTTIN and SIGTTOU are blocked from the first call on: nobody can stop the
- * forwards by them.  After SIGSTOP and SIGCONT the terminal is taken over again; but while
+ * forwards by them.  SIGTSTP is ignored besides, and so children inherit it.  After SIGSTOP and SIGCONT the terminal is taken over again; but while
  * the process is in the background (`bg`) it is left alone, with a look twice a second
  * whether that is so still. */
 bool term_open(const struct term_user *user, struct err *e);

@@ -606,8 +606,9 @@ static void tells_that_it_is_gone_while_it_is_slow(void **state)
 	Master = -1;
 }
 
-/* In a group that the kernel would stop: its leader's parent is of the same session. */
-static void be_told_to_stop(void)
+/* In a group that the kernel would stop: its leader's parent is of the same session.
+ * Returns the group that had the terminal before. */
+static pid_t be_a_group(void)
 {
 	sigset_t none;
 	pid_t before = getpgrp();
@@ -617,6 +618,12 @@ static void be_told_to_stop(void)
 	tcsetpgrp(Slave, getpgrp());
 	signal(SIGTTOU, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	return before;
+}
+
+static void be_told_to_stop(void)
+{
+	pid_t before = be_a_group();
 	open_it();
 	kill(getpid(), SIGTSTP);
 	kill(getpid(), SIGTTIN);
@@ -632,6 +639,35 @@ static void goes_on_when_it_is_to_stop(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(be_told_to_stop), 0);
+	assert_true(is_as_before());
+}
+
+/* As child.h gives it back, a child's mask is what it was before. */
+static void start_one_that_is_told_to_stop(void)
+{
+	pid_t before = be_a_group();
+	int status = 0;
+	open_it();
+	pid_t child = fork();
+	if (!child) {
+		sigset_t none;
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		execlp("sh", "sh", "-c", "kill -TSTP $$; exit 7", (char *)NULL);
+		_exit(1);
+	}
+	waitpid(child, &status, WUNTRACED);
+	if (WIFSTOPPED(status))
+		kill(child, SIGKILL);
+	term_close();
+	tcsetpgrp(Slave, before);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+static void leaves_no_child_stopped(void **state)
+{
+	(void)state;
+	assert_int_equal(WEXITSTATUS(in_child(start_one_that_is_told_to_stop)), 7);
 	assert_true(is_as_before());
 }
 
@@ -813,6 +849,7 @@ static int run_all(void)
 		TEST(tells_that_it_is_gone),
 		TEST(tells_that_it_is_gone_while_it_is_slow),
 		TEST(goes_on_when_it_is_to_stop),
+		TEST(leaves_no_child_stopped),
 		TEST(takes_over_again_when_it_is_continued),
 		TEST(leaves_it_alone_in_the_background),
 		TEST(reads_nothing_in_the_background),
