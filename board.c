@@ -400,10 +400,11 @@ static bool type(struct board *b, uint32_t key)
 	return taken;
 }
 
+/* What is pasted is text for a prompt, and no binding: it may have a 'q'. */
 void board_key(struct board *b, uint32_t key)
 {
 	board_say(b, STYLE_PLAIN, "");
-	if (!b->asks || !type(b, key))
+	if (!b->asks || !type(b, key & ~(uint32_t)KEY_PASTED))
 		act(b, key);
 }
 

@@ -36,7 +36,7 @@ struct board_spec {
 struct board *board_new(const struct board_spec *spec);
 void board_free(struct board *b);
 
-/* A key of keypress.h. */
+/* A key of keypress.h.  Pasted characters are for prompts only. */
 void board_key(struct board *b, uint32_t key);
 
 /* Lines for whoever sits there, at the foot of the screen until the next key; "": none. */

@@ -17,6 +17,8 @@ enum {
 	NUMBER_MAX = 1000,
 };
 
+enum { PASTE = KEY_PASTED, PASTE_END }; /* what stands around it */
+
 enum { BEL = 0x07 };
 
 static const struct {
@@ -39,6 +41,8 @@ static const struct {
 	{'~', 6, KEY_PAGE_DOWN},
 	{'~', 7, KEY_HOME},
 	{'~', 8, KEY_END},
+	{'~', 200, PASTE},
+	{'~', 201, PASTE_END},
 };
 
 static uint32_t key_of(uint8_t final, unsigned number)
@@ -49,11 +53,15 @@ static uint32_t key_of(uint8_t final, unsigned number)
 	return KEY_NONE;
 }
 
-/* Forgets what was begun. */
+static void forget(struct keypress *k)
+{
+	*k = (struct keypress){.pasted = k->pasted};
+}
+
 static uint32_t done(struct keypress *k, uint32_t key)
 {
 	bool swallow = k->swallow;
-	*k = (struct keypress){0};
+	forget(k);
 	return swallow ? KEY_NONE : key;
 }
 
@@ -80,7 +88,7 @@ static uint32_t read_first(struct keypress *k, uint8_t byte)
 /* A control character ends whatever it comes in, and counts itself: Ctrl+C does always. */
 static uint32_t read_anew(struct keypress *k, uint8_t byte)
 {
-	*k = (struct keypress){0};
+	forget(k);
 	return read_first(k, byte);
 }
 
@@ -139,6 +147,25 @@ static uint32_t read_character(struct keypress *k, uint8_t byte)
 	return k->count < sizeof k->bytes ? KEY_NONE : done(k, KEY_NONE);
 }
 
+static uint32_t pasted(uint32_t key)
+{
+	if (key == KEY_ENTER || key == KEY_TAB)
+		key = ' ';
+	return key < KEY_UP && !text_is_control(key) ? KEY_PASTED + key : KEY_NONE;
+}
+
+/* Who is stuck in it, since its end was lost, gets out by keys that text has not. */
+static uint32_t look_pasted(struct keypress *k, uint32_t key)
+{
+	if (key == PASTE || key == PASTE_END) {
+		k->pasted = key == PASTE;
+		return KEY_NONE;
+	}
+	if (key == KEY_CTRL('c'))
+		k->pasted = false;
+	return key && k->pasted ? pasted(key) : key;
+}
+
 uint32_t keypress_feed(struct keypress *k, uint8_t byte)
 {
 	static uint32_t (*const Read[])(struct keypress *, uint8_t) = {
@@ -149,7 +176,7 @@ uint32_t keypress_feed(struct keypress *k, uint8_t byte)
 		[ONE_MORE] = read_one_more,
 		[CHARACTER] = read_character,
 	};
-	return Read[k->state](k, byte);
+	return look_pasted(k, Read[k->state](k, byte));
 }
 
 int keypress_wait(const struct keypress *k)
@@ -161,5 +188,7 @@ int keypress_wait(const struct keypress *k)
 
 uint32_t keypress_late(struct keypress *k)
 {
-	return done(k, k->state == ESCAPED ? KEY_ESC : KEY_NONE);
+	bool lone = k->state == ESCAPED;
+	k->pasted = k->pasted && !lone;
+	return done(k, lone ? KEY_ESC : KEY_NONE);
 }

@@ -26,6 +26,7 @@ enum {
 	KEY_PAGE_DOWN,
 	KEY_INSERT,
 	KEY_DELETE,
+	KEY_PASTED = 0x200000, /* added to a character that was pasted, not typed */
 };
 
 /* Starts as {0}. */
@@ -34,12 +35,16 @@ struct keypress {
 	unsigned number; /* the first one of a sequence */
 	bool counted;    /* it is complete */
 	bool swallow;    /* what has begun is no key */
+	bool pasted;     /* what comes now */
 	size_t count;
 	char bytes[4]; /* of a character */
 };
 
 /* Takes one byte; returns the key that it completes, or KEY_NONE.  With Alt, characters
- * are none; with Shift or Ctrl, arrows and their like are what they are without. */
+ * are none; with Shift or Ctrl, arrows and their like are what they are without.
+ *
+ * Where the terminal marks what is pasted (CSI ? 2004 h), that is characters only: ends of
+ * lines and tabs are blanks.  Ctrl+C and a lone Esc are keys all the same. */
 uint32_t keypress_feed(struct keypress *k, uint8_t byte);
 
 /* For how many milliseconds the next byte is to be waited for; 0: nothing is begun.  A

@@ -16,10 +16,11 @@
 /* CAN ends a sequence that was cut.  Where there is no alternate screen, an empty one is
  * left: what was shown looks alive, and is not. */
 #define CLEAR "\x1b[0m\x1b[H\x1b[J"
-static const char Take[] = "\x18\x1b[?1049h\x1b[?25l\x1b[?7l" CLEAR;
-static const char GiveBack[] = "\x18\x1b[?2026l" CLEAR "\x1b[?25h\x1b[?7h\x1b[?1049l";
+static const char Take[] = "\x18\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?2004h" CLEAR;
+static const char GiveBack[] = "\x18\x1b[?2026l" CLEAR "\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l";
 
-enum { LENGTH = sizeof GiveBack - 1, CHUNK = 1024, TRIES = 3, STACK = 32768, LOOK_MS = 500 };
+/* CHUNK bytes are read in one turn: keys may cost something, and others have theirs. */
+enum { LENGTH = sizeof GiveBack - 1, CHUNK = 64, TRIES = 3, STACK = 32768, LOOK_MS = 500 };
 enum { COLUMNS = 80, ROWS = 24 }; /* where it does not say */
 
 static void on_late(struct timer *timer);

@@ -20,7 +20,8 @@ struct term_user {
 	void (*gone)(void);        /* hung up: nothing can be shown any more.  Close it */
 };
 
-/* Takes the terminal over: raw mode, alternate screen, no cursor, no wrapping of lines.
+/* Takes the terminal over: raw mode, alternate screen, no cursor, no wrapping of lines,
+ * marks around what is pasted.
  * `user` is to live until term_close().  To be called when the loop runs or is about to.
  *
  * False, with *e set, where there is none to take: TERM is empty or "dumb", the process
@@ -31,9 +32,9 @@ struct term_user {
  * SIGABRT and their like, which then do what they did before.  Forked children do not.
  *
  * SIGTSTP, SIGTTIN and SIGTTOU are blocked from the first call on: nobody can stop the
- * forwards by them.  SIGTSTP is ignored besides, and so children inherit it.  After SIGSTOP and SIGCONT the terminal is taken over again; but while
- * the process is in the background (`bg`) it is left alone, with a look twice a second
- * whether that is so still. */
+ * forwards by them.  SIGTSTP is ignored, too, and so it is by children.  After SIGSTOP and
+ * SIGCONT the terminal is taken over again; but while the process is in the background
+ * (`bg`) it is left alone, with a look twice a second whether that is so still. */
 bool term_open(const struct term_user *user, struct err *e);
 bool term_is_open(void);
 

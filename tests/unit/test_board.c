@@ -524,6 +524,22 @@ static void ignores_other_keys(void **state)
 	assert_int_equal(Quits, 0);
 }
 
+static void pastes_into_prompts_only(void **state)
+{
+	static char before[FRAME_TEXT];
+	(void)state;
+	apply_three();
+	strcpy(before, draw(80, 24));
+	for (const char *p = "q l?aR"; *p; p++)
+		key(KEY_PASTED + (uint32_t)*p);
+	assert_string_equal(draw(80, 24), before);
+	assert_int_equal(Quits + Reloads, 0);
+	key('/');
+	for (const char *p = "s-y"; *p; p++)
+		key(KEY_PASTED + (uint32_t)*p);
+	assert_non_null(strstr(draw(80, 24), "\n/s-y\n"));
+}
+
 /* ---- what is for others ---- */
 
 static void adds_beside_what_is_selected(void **state)
@@ -667,6 +683,7 @@ int main(void)
 		BOARD_TEST(quits_by_each_of_its_keys),
 		BOARD_TEST(leaves_one_thing_after_the_other),
 		BOARD_TEST(ignores_other_keys),
+		BOARD_TEST(pastes_into_prompts_only),
 		BOARD_TEST(adds_beside_what_is_selected),
 		BOARD_TEST(lets_words_be_mended),
 		BOARD_TEST(adds_nothing_for_nothing),

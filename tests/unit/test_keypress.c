@@ -39,7 +39,6 @@ static const struct {
 	/* swallowed whole */
 	{"\x1b[15~\x1b[24;2~\x1bOPq", {'q'}, 0},
 	{"\x1b[[Aq", {'q'}, 0},
-	{"\x1b[200~q\x1b[201~", {'q'}, 0},
 	{"\x1b[<0;10;20Mq", {'q'}, 0},
 	{"\x1b[?1;2cq", {'q'}, 0},
 	{"\x1b[1 Aq", {'q'}, 0},
@@ -53,6 +52,16 @@ static const struct {
 	{"\x1b\x7fq", {'q'}, 0},
 	{"\x1b\u00e9q", {'q'}, 0},
 	{"\xc2\x9b\xe2\x80\xaeq", {'q'}, 0},
+
+	/* pasted */
+	{"\x1b[200~q\x1b[201~q", {KEY_PASTED + 'q', 'q'}, 0},
+	{"\x1b[200~\u00e9\r\n\t\x1b[201~",
+		{KEY_PASTED + 0xe9, KEY_PASTED + ' ', KEY_PASTED + ' ', KEY_PASTED + ' '}, 0},
+	{"\x1b[200~\x1b[A\x1b\x1b[A\x7f\x1a\x1b[201~", {0}, 0},
+	{"\x1b[200~\x1b[200~a\x1b[201~q", {KEY_PASTED + 'a', 'q'}, 0},
+	{"\x1b[200~a\x03q", {KEY_PASTED + 'a', KEY_CTRL('c'), 'q'}, 0},
+	{"\x1b[200~a\x1b", {KEY_PASTED + 'a'}, KEYPRESS_ESC_MS},
+	{"\x1b[201~q", {'q'}, 0},
 
 	/* broken off */
 	{"\x1b", {0}, KEYPRESS_ESC_MS},

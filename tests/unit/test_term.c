@@ -21,8 +21,8 @@
 #include "test_loop.h"
 
 enum { ALARM_S = 240, BIG = 300000 };
-#define TAKEN      "\x18\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[0m\x1b[H\x1b[J"
-#define GIVEN_BACK "\x18\x1b[?2026l\x1b[0m\x1b[H\x1b[J\x1b[?25h\x1b[?7h\x1b[?1049l"
+#define TAKEN      "\x18\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?2004h\x1b[0m\x1b[H\x1b[J"
+#define GIVEN_BACK "\x18\x1b[?2026l\x1b[0m\x1b[H\x1b[J\x1b[?2004l\x1b[?25h\x1b[?7h\x1b[?1049l"
 
 static int Master, Slave;
 static struct termios Before;
