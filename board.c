@@ -51,6 +51,7 @@ struct board {
 	unsigned columns;
 	struct rates rates;
 	bool counts;
+	bool anew; /* all of it is to be sent: something else may have written there */
 };
 
 /* ---- which forwards ---- */
@@ -321,6 +322,11 @@ static void save(struct board *b)
 	b->spec.ops->save(b->spec.owner);
 }
 
+static void draw_anew(struct board *b)
+{
+	b->anew = true;
+}
+
 /* Help is made of it. */
 static const struct binding {
 	uint32_t key;
@@ -346,6 +352,7 @@ static const struct binding {
 	{'l', show_log, "l", "the log"},
 	{'a', ask_add, "a", "add forwards, as in: svc/api 8080:80"},
 	{'w', save, "w", "write what was added to the configuration's file"},
+	{KEY_CTRL('L'), draw_anew, "Ctrl+L", "draw all of it anew"},
 	{'?', show_help, "?", "this"},
 };
 enum { BINDINGS = sizeof Bindings / sizeof *Bindings };
@@ -595,6 +602,9 @@ void board_draw(struct board *b, struct screen *s, unsigned columns, unsigned ro
 		[PANE_HELP] = draw_help,
 	};
 	screen_begin(s, columns, rows);
+	if (b->anew)
+		screen_forget(s);
+	b->anew = false;
 	b->columns = s->columns;
 	b->counts = false;
 	list_rows(b);

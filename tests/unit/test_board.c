@@ -463,7 +463,7 @@ static void holds_its_place_when_old_lines_go(void **state)
 static void names_every_key(void **state)
 {
 	static const char *const Keys[] = {"q, Ctrl+C ", "Esc ", "Up, Down, k, j ", "PgUp, PgDn ",
-		"Home, End ", "Enter ", "/ ", "r ", "Space ", "R ", "l ", "a ", "w ", "? "};
+		"Home, End ", "Enter ", "/ ", "r ", "Space ", "R ", "l ", "a ", "w ", "Ctrl+L ", "? "};
 	(void)state;
 	type("?");
 	expect("Keys\n\n");
@@ -522,6 +522,27 @@ static void ignores_other_keys(void **state)
 		key(Keys[i]);
 	assert_string_equal(draw(80, 24), before);
 	assert_int_equal(Quits, 0);
+}
+
+static size_t bytes_of_a_frame(void)
+{
+	struct buf bytes = {0};
+	draw(80, 24);
+	screen_changes(&S, &bytes);
+	size_t n = buf_len(&bytes);
+	buf_free(&bytes);
+	return n;
+}
+
+static void draws_all_anew(void **state)
+{
+	(void)state;
+	apply_three();
+	size_t all = bytes_of_a_frame();
+	assert_int_equal(bytes_of_a_frame(), 0);
+	key(KEY_CTRL('L'));
+	assert_int_equal(bytes_of_a_frame(), all);
+	assert_int_equal(bytes_of_a_frame(), 0);
 }
 
 static void pastes_into_prompts_only(void **state)
@@ -683,6 +704,7 @@ int main(void)
 		BOARD_TEST(quits_by_each_of_its_keys),
 		BOARD_TEST(leaves_one_thing_after_the_other),
 		BOARD_TEST(ignores_other_keys),
+		BOARD_TEST(draws_all_anew),
 		BOARD_TEST(pastes_into_prompts_only),
 		BOARD_TEST(adds_beside_what_is_selected),
 		BOARD_TEST(lets_words_be_mended),
