@@ -424,9 +424,9 @@ static const char *keys_text(const struct board *b, size_t room)
 {
 	static const char *const Table[] = {
 		"Press 'q' or Ctrl+C to quit   ?: help  Enter: details  /: filter  l: log",
-		"Press 'q' or Ctrl+C to quit   ?: help", Quit, "q: quit  ?: help", NULL};
+		"Press 'q' or Ctrl+C to quit   ?: help", Quit, "q: quit  ?: help", "?: help", NULL};
 	static const char *const Pane[] = {
-		"Press 'q' or Ctrl+C to quit   Esc: back", "q: quit  Esc: back", NULL};
+		"Press 'q' or Ctrl+C to quit   Esc: back", "q: quit  Esc: back", "Esc: back", NULL};
 	const char *const *text = b->pane == PANE_TABLE ? Table : Pane;
 	while (text[1] && cells_width(*text) > room)
 		text++;

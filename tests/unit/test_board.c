@@ -150,6 +150,9 @@ static void has_fewer_lines_around_it_on_a_small_screen(void **state)
 					 "Service Status\n"
 					 "s       ⚪ Starting\n"
 					 "q: quit  ?: help     1/2\n");
+	assert_non_null(strstr(draw(19, 4), "\n?: help         1/2\n"));
+	board_key(B, '?');
+	assert_non_null(strstr(draw(20, 4), "\nEsc: back       2/"));
 }
 
 static void moves_the_selection(void **state)
