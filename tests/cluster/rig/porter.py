@@ -50,14 +50,15 @@ class Porter:
         self.config.write_text(self.ini())
         return self.config
 
-    def start(self, command=None, by=(), options=(), **how):
+    def start(self, command=None, by=(), options=(), begin=die_with_parent, **how):
         """Returns at once; command: how to call it, if not as usual, with those options; by: what calls it;
-        how: as Popen has it.  Its lines are read unless its stdout goes elsewhere."""
+        begin: what the new process does before; how: as Popen has it.  Its lines are read unless its stdout
+        goes elsewhere."""
         self.write()
         command = command or [BINARY, "-config", self.config, "-headless", "-log", self.log_file, *options]
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | how
         self.process = subprocess.Popen([str(c) for c in (*by, *command)], cwd=self.folder, text=True,
-                                        errors="replace", preexec_fn=die_with_parent, **how)
+                                        errors="replace", preexec_fn=begin, **how)
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
         return self
