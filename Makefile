@@ -28,7 +28,7 @@ BUILD_DEPS = gcc libc6-dev make musl-tools libbearssl-dev libinih-dev
 TEST_DEPS = clang libclang-rt-14-dev clang-format clang-tidy libcmocka-dev zlib1g-dev \
 	python3-pytest python3-pytest-xdist python3-pytest-timeout python3-pytest-rerunfailures \
 	python3-yaml python3-hypothesis python3-cryptography openssl etcd-server curl netcat-openbsd \
-	iproute2 tmux python3-jsonschema nginx-light \
+	iproute2 tmux python3-jsonschema python3-pyte nginx-light \
 	mawk gawk busybox original-awk zsh fish bash-completion mandoc \
 	tinyproxy microsocks openssh-client openssh-server
 
@@ -133,7 +133,7 @@ run-tests: $(B)/porter $(UNITS) $(FUZZERS)
 	PORTER=$(B)/porter tests/run $(UNITS) \
 		$(foreach f,$(FUZZERS),'$f tests/fuzz/corpus/$(f:$(B)/fuzz_%=%)') \
 		'$(PYTEST) -n auto $(PYTESTS)' \
-		'$(WAITING) tests/e2e tests/standin' \
+		'$(WAITING) tests/e2e tests/standin tests/screen' \
 		'$(PYTHON) tests/standin/up $(WAITING) -m "not real" tests/cluster' \
 		'tests/run "$(PYTHON) tests/standin/soak 100 1" "$(PYTHON) tests/standin/soak 100 2"'
 soak: all
