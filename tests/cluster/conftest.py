@@ -8,6 +8,7 @@ import pytest
 
 from rig.cluster import Cluster
 from rig.fixtures import *  # noqa: F403
+from rig.island import Island
 from rig.relay import Relay
 
 
@@ -59,3 +60,13 @@ def reading(new_relay, new_porter, tmp_path):
         porter.cluster(cluster.name, cluster.kubeconfig(user, tmp_path, server=f"https://127.0.0.1:{relay.port}"))
         return relay, porter
     return make
+
+
+@pytest.fixture
+def island():
+    reason = Island.impossible()
+    if reason:
+        pytest.skip(reason)
+    island = Island()
+    yield island
+    island.end()

@@ -13,7 +13,6 @@ import pytest
 
 from rig import apps
 from rig.cluster import RBAC, Starter
-from rig.island import Island
 from rig.waiting import free_port, until
 
 MIB = 1 << 20
@@ -97,16 +96,6 @@ def test_connections_that_fall_silent_are_found_and_others_take_their_place(
         porter.wait_state(name, "Active")
         assert "Failed" not in porter.states(name)
         assert told(porter, name, SILENCE) == ("Reconnecting" in porter.states(name))
-
-
-@pytest.fixture
-def island():
-    reason = Island.impossible()
-    if reason:
-        pytest.skip(reason)
-    island = Island()
-    yield island
-    island.end()
 
 
 @pytest.fixture

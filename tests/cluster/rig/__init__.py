@@ -8,6 +8,7 @@ plugin    credential plugins
 kube      namespaces, pods, services, deployments through the API
 apps      clients of the servers that run in each pod
 porter    the program under test
+asking    asks a porter that runs
 started   programs as cron, systemd or a terminal has them, with what they leave behind
 probe     port-forwards by hand, without it
 fixtures  for conftest.py

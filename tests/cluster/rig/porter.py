@@ -1,16 +1,15 @@
 """The program under test: its configuration, its process, its lines."""
-import os
 import signal
 import subprocess
 import threading
 from pathlib import Path
 
-from . import apps
+from . import apps, asking
+from .asking import BINARY
 from .cluster import die_with_parent
 from .waiting import LIMIT, free_port, until
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever runs the tests: what is started has it so, too
-BINARY = Path(os.environ.get("PORTER") or Path(__file__).parents[3] / "porter").resolve()
 
 
 class Porter:
@@ -88,6 +87,22 @@ class Porter:
 
     def wait_state(self, name, state):
         self.until(lambda: self.states(name)[-1:] == [state], f"{name} {state}")
+
+    def answers(self):
+        """Waits until it may be asked."""
+        self.until(lambda: self.ask("-status")[0] == 0, "it answers")
+        return self
+
+    def ask(self, *options, **how):
+        """(status, stdout, stderr) of one that asks this one."""
+        return asking.ask(*options, "-pid", self.process.pid, **how)
+
+    def status(self, name=None, **how):
+        """What it says as JSON, by its schema; name: of the forward of that section only."""
+        status, out, err = self.ask("-status", "-json", **how)
+        assert (status, err) == (0, ""), err
+        found, = asking.read(out)
+        return next(f for f in found["forwards"] if f["name"] == name) if name else found
 
     def wake_ups(self):
         """How often it has waited and gone on, all its threads together."""
