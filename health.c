@@ -104,14 +104,11 @@ static socklen_t address_of(const struct probe_target *at, struct sockaddr_stora
 	return sizeof v6;
 }
 
-/* Both ends of the connection are ours.  Where there are no descriptors for that, nothing
- * is known: those who connect wait. */
-static bool can_check(struct health *h)
+/* Where descriptors are short those who connect wait, and nothing is known. */
+static void check_later(struct health *h)
 {
-	bool can = ulimit_left() >= 2;
-	if (!can)
-		timer_about(&h->next, h->spec.interval_ms);
-	return can;
+	int64_t ms = h->spec.interval_ms;
+	timer_about(&h->next, ms < HEALTH_AGAIN_MS ? ms : HEALTH_AGAIN_MS);
 }
 
 /* The kernel connects at once; what is waited for is that we take it. */
@@ -121,8 +118,10 @@ static void check(struct timer *timer)
 	struct sockaddr_storage to;
 	socklen_t n = address_of(&h->spec.at, &to), from_n = sizeof h->from;
 	h->from = (struct sockaddr_storage){0};
-	if (!can_check(h))
+	if (!ulimit_is_plenty()) {
+		check_later(h);
 		return;
+	}
 	h->own.fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (h->own.fd >= 0)
 		ulimit_take();
@@ -137,11 +136,11 @@ static void check(struct timer *timer)
 static void on_limit(struct timer *timer)
 {
 	struct health *h = OWNER_OF(timer, struct health, limit);
-	if (ulimit_left()) {
+	if (ulimit_is_plenty()) {
 		fail(h, ETIMEDOUT);
 	} else {
 		end_own(h);
-		timer_about(&h->next, h->spec.interval_ms);
+		check_later(h);
 	}
 }
 

@@ -13,7 +13,8 @@ struct health;
 
 enum {
 	HEALTH_LIMIT_MS = 2000, /* for the local port to take a connection */
-	HEALTH_AGAIN_MS = 1000, /* to the next check, where a probe has failed once */
+	HEALTH_AGAIN_MS = 1000, /* to the next check, where a probe has failed once, or none
+				   could be made */
 	HEALTH_TRIES = 2,       /* probes that fail in a row before it counts */
 };
 
@@ -31,9 +32,9 @@ void health_set_interval(struct health *h, int64_t ms); /* from the next check o
 
 /* Checks from now on, the first at once; or not any more, and what was found is
  * forgotten.  Between health_pause() and the end of the next check what counts goes on
- * to count; `on` is called then, even where it is the same as before.  A check for which
- * no descriptors are left (ulimit.h) finds nothing.  Each is harmless where it is so
- * already. */
+ * to count; `on` is called then, even where it is the same as before.  Where
+ * descriptors are not plenty (ulimit.h) nothing is checked.  Each is harmless where it is
+ * so already. */
 void health_start(struct health *h);
 void health_pause(struct health *h);
 void health_stop(struct health *h);

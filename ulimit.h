@@ -27,7 +27,7 @@ void ulimit_reserve(size_t clusters, size_t forwards);
 /* How many of the others are left. */
 size_t ulimit_left(void);
 
-/* Whether more than half of them are: for what is only quicker with it. */
+/* Whether more than half of them are: for what is only quicker with it, or can be later. */
 bool ulimit_is_plenty(void);
 
 /* One is in use, or is not any more.  Also where none was left: it is for the caller to
