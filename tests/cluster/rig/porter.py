@@ -7,6 +7,7 @@ from pathlib import Path
 from . import apps, asking
 from .asking import BINARY
 from .cluster import die_with_parent
+from .started import stat
 from .waiting import LIMIT, free_port, until
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever runs the tests: what is started has it so, too
@@ -107,6 +108,11 @@ class Porter:
     def wake_ups(self):
         """How often it has waited and gone on, all its threads together."""
         return wake_ups(self.process.pid)
+
+    def ticks(self):
+        """How long it has had a processor, in hundredths of a second."""
+        user, system = stat(self.process.pid)[11:13]
+        return int(user) + int(system)
 
     def until(self, check, what, limit=LIMIT):
         """until(), given up at once if the program ends."""
