@@ -69,7 +69,7 @@ def expect(terminal, name):
         write(terminal, path)
     wanted = path.read_text().splitlines()
     try:
-        terminal.porter.until(lambda: picture(terminal) == wanted, f"it looks like {path.name}")
+        terminal.until(lambda: picture(terminal) == wanted, f"it looks like {path.name}")
     except AssertionError as e:
         differ = difflib.unified_diff(wanted, picture(terminal), path.name, "the screen", n=1, lineterm="")
         raise AssertionError("\n".join([str(e), *differ])) from None

@@ -37,7 +37,7 @@ and, by name, with fields of their own and their defaults:
 
   answers
     garbage-head    no HTTP, then the end
-    status          code (500), message, body (true: a Status; false: none), retry_after
+    status          code (500), message, body (true: a Status; false: none), hex (the body's bytes), retry_after
     no-answer       never
     half-answer     cut short in the middle, then (close; or silence); also a line of each running watch
     garbage-json    no JSON; also as a line of each running watch

@@ -208,6 +208,8 @@ def status_answer(fault):
     fields = {"Retry-After": fault.get("retry_after")} if fault.get("retry_after") is not None else {}
     if not fault.get("body", True):
         return web.head(code, {"Content-Length": 0, **fields})
+    if fault.get("hex"):
+        return web.answer(code, bytes.fromhex(fault.get("hex")), fields)
     message = fault.get("message", f"the stand-in answers {code}")
     return web.Refusal(code, message, REASONS.get(code, ""), **fields).answer()
 
