@@ -466,7 +466,8 @@ static void holds_its_place_when_old_lines_go(void **state)
 static void names_every_key(void **state)
 {
 	static const char *const Keys[] = {"q, Ctrl+C ", "Esc ", "Up, Down, k, j ", "PgUp, PgDn ",
-		"Home, End ", "Enter ", "/ ", "r ", "Space ", "R ", "l ", "a ", "w ", "Ctrl+L ", "? "};
+		"Home, End ", "Enter ", "/ ", "r ", "Space ", "R ", "l ", "a ", "w ", "Ctrl+L ",
+		"? "};
 	(void)state;
 	type("?");
 	expect("Keys\n\n");
