@@ -140,6 +140,8 @@ soak: all
 	PORTER=$(or $(PORTER),porter) $(PYTHON) tests/standin/soak $(SOAK) $(SEED)
 test-cluster: all
 	PORTER=$(or $(PORTER),porter) PYTHON=$(PYTHON) tests/cluster/run
+screenshot: all
+	PORTER=$(or $(PORTER),porter) $(PYTHON) tests/screen/shot docs/screen.png
 bench: all
 	PORTER=$(or $(PORTER),porter) $(PYTHON) tests/bench/run $(BENCH)
 fuzz:
@@ -176,6 +178,6 @@ uninstall:
 clean:
 	rm -rf build porter
 
-.PHONY: all asan test run-tests soak test-cluster bench fuzz run-fuzz lint format objects deps install uninstall clean
+.PHONY: all asan test run-tests soak test-cluster screenshot bench fuzz run-fuzz lint format objects deps install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:
