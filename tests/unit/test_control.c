@@ -42,6 +42,7 @@ static int begin_control(void **state)
 	Stops = Takeovers = 0;
 	Heir = 0;
 	Self.config = "/etc/porter.ini";
+	Self.draining = false;
 	return 0;
 }
 
@@ -212,7 +213,7 @@ static void stops_and_resumes_a_forward_by_either_name(void **state)
 	assert_int_equal(state_of(0), FORWARD_STOPPED);
 	assert_int_not_equal(state_of(1), FORWARD_STOPPED);
 	expect("nanoporter/1 disable a/s-x", "ok");
-	expect("nanoporter/1 reconnect x", "error 'a/s-x' is stopped: enable it");
+	expect("nanoporter/1 reconnect x", "error 'a/s-x' is Stopped: -enable starts it");
 	assert_int_equal(state_of(0), FORWARD_STOPPED);
 	expect("nanoporter/1 enable a/s-x", "ok");
 	assert_int_not_equal(state_of(0), FORWARD_STOPPED);
@@ -339,7 +340,7 @@ static void take_the_first(void)
 	be_handed_over(&p);
 	take(&p, 0);
 	say(&p, TAKEOVER_DONE, NULL);
-	NEED(hears(&p, "ok"));
+	NEED(hears(&p, Keeps ? TAKEOVER_STAYS : "ok"));
 	NEED(has_ended(&p));
 	_exit(0);
 }
@@ -392,6 +393,8 @@ static void an_heir_that_goes_away_changes_nothing(void **state)
 	assert_int_not_equal(state_of(1), FORWARD_STOPPED);
 }
 
+#define LEFT_ALONE "error another porter takes over from this one"
+
 static void two_want_to_be_heirs(void)
 {
 	struct ipc_peer p, other;
@@ -406,6 +409,9 @@ static void two_want_to_be_heirs(void)
 	NEED(connect_by(1, &other));
 	take(&other, 1);
 	NEED(hears(&other, "error nothing was handed over"));
+	NEED(connect_by(1, &other));
+	say(&other, "disable", "y");
+	NEED(hears(&other, LEFT_ALONE));
 }
 
 static void there_is_one_heir(void **state)
@@ -416,6 +422,17 @@ static void there_is_one_heir(void **state)
 	assert_int_equal(Takeovers, 0);
 	assert_int_not_equal(state_of(0), FORWARD_STOPPED);
 	assert_int_not_equal(state_of(1), FORWARD_STOPPED);
+}
+
+static void one_that_ends_by_itself_says_so_and_takes_no_orders(void **state)
+{
+	(void)state;
+	start("x a 0 80,y b 1 81");
+	Self.draining = true;
+	expect("nanoporter/1 config", CONTROL_ENDS " /etc/porter.ini");
+	expect("nanoporter/1 disable x", LEFT_ALONE);
+	expect("nanoporter/1 enable x", LEFT_ALONE);
+	assert_int_not_equal(state_of(0), FORWARD_STOPPED);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin_control, end_control)
@@ -436,6 +453,7 @@ int main(void)
 		TEST(or_what_it_takes_where_the_rest_goes_on),
 		TEST(an_heir_that_goes_away_changes_nothing),
 		TEST(there_is_one_heir),
+		TEST(one_that_ends_by_itself_says_so_and_takes_no_orders),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
