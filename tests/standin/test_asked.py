@@ -7,6 +7,8 @@ from collections import Counter
 from rig.asking import moment
 from rig.waiting import until
 
+from .scene import Talk
+
 FORWARDS = 50
 SETTINGS = {"check_interval": "300ms", "reconnect_delay": "300ms", "hold": "0s"}
 TURNS = [
@@ -110,3 +112,16 @@ def test_its_status_is_right_while_fifty_forwards_change(new_scene):
     assert changes(found["far"]) == [("Active", "")]
     assert any("closed by the server (1011: \"en\\ough\"?[2J \u2713)" in why for f in found.values()
                for _, why in changes(f))
+
+
+def test_one_that_waits_for_its_next_try_is_tried_at_once(new_scene):
+    scene = new_scene(check_interval="10m", reconnect_delay="10m")
+    with scene.one.fault("status", where="tunnel", pod="hit"):
+        scene.start("beside", "far")
+        scene.wait("hit", "Reconnecting", "the stand-in answers 500")
+        held = Talk(scene.ports["hit"])
+    assert scene.porter.ask("-reconnect", "one/hit") == (0, "", "")
+    held.goes_on()
+    held.stop()
+    scene.wait("hit", "Active")
+    scene.nobody_else_noticed()
