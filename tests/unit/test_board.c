@@ -531,7 +531,7 @@ static void ignores_other_keys(void **state)
 static size_t bytes_of_a_frame(void)
 {
 	struct buf bytes = {0};
-	draw(80, 24);
+	board_draw(B, &S, 80, 24);
 	screen_changes(&S, &bytes);
 	size_t n = buf_len(&bytes);
 	buf_free(&bytes);
@@ -543,6 +543,7 @@ static void draws_all_anew(void **state)
 	(void)state;
 	apply_three();
 	size_t all = bytes_of_a_frame();
+	assert_true(all);
 	assert_int_equal(bytes_of_a_frame(), 0);
 	key(KEY_CTRL('L'));
 	assert_int_equal(bytes_of_a_frame(), all);
