@@ -576,7 +576,12 @@ static void on_screen_gone(void)
 		on_stop_signal(SIGHUP, true);
 }
 
-/* Where somebody looks at it. */
+/* Where somebody looks at it, and has the keys: what a script starts by `&` has no stdin. */
+static bool is_at_terminal(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
 static void open_screen(void)
 {
 	static const struct board_ops Ops = {on_quit, on_reload_key, on_add, on_save};
@@ -584,7 +589,7 @@ static void open_screen(void)
 	const struct tui_spec spec = {
 		.board = {Run.manager, &Ops, NULL}, .ascii = o->ascii, .gone = on_screen_gone};
 	struct err e = {0};
-	if (o->headless || o->detach || o->command || !isatty(STDOUT_FILENO))
+	if (o->headless || o->detach || o->command || !is_at_terminal())
 		return;
 	if (!tui_start(&spec, &e))
 		log_line(LOG_DEBUG, "no screen", LOG_FIELDS(LOG_STR("reason", e.text)));

@@ -141,6 +141,22 @@ def test_a_signal_ends_it_in_good_order(tmp_path, number, taken):
     assert "INFO: started" in log and "INFO: stopping" in log and "t0ken" not in log
 
 
+@pytest.mark.parametrize("words, screen", [
+    ("exec {}", True), ("exec {} </dev/null", False), ("{} & wait", False), ("{} | cat", False)])
+def test_the_terminal_is_left_to_others(tmp_path, taken, words, screen):
+    write(tmp_path, local_port=taken, local_address="127.0.0.3")
+    mine, its = pty.openpty()
+    with subprocess.Popen(["sh", "-c", words.format(PORTER)], cwd=tmp_path, env=os.environ | {"TERM": "xterm"},
+                          preexec_fn=lambda: os.login_tty(its)) as process:
+        os.close(its)
+        said = b""
+        while b"Reconnecting" not in said:
+            said += os.read(mine, 4096)
+        os.close(mine)
+        process.wait(LIMIT)
+    assert (b"\x1b[?1049h" in said) == screen
+
+
 @pytest.mark.parametrize("term, options, ends", [
     ("xterm", [], True), ("dumb", [], True), ("xterm", ["-headless"], False)])
 def test_the_end_of_the_terminal(tmp_path, taken, term, options, ends):
