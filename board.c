@@ -163,6 +163,12 @@ void board_say(struct board *b, enum style style, const char *text)
 	b->said_style = style;
 }
 
+static void say_errors(struct board *b, struct buf *errors)
+{
+	buf_put(errors, "", 1);
+	board_say(b, STYLE_BAD, (const char *)buf_data(errors));
+}
+
 static void say_lines(struct board *b)
 {
 	char *copy = mem_dup(b->said), *rest = copy;
@@ -304,12 +310,15 @@ static void reconnect(struct board *b)
 
 static void stop_or_start(struct board *b)
 {
+	const struct board_ops *ops = b->spec.ops;
 	struct forward *f = subject(b);
-	struct err e = {0};
-	if (f && forward_state(f) != FORWARD_STOPPED)
-		forward_stop(f);
-	else if (f && !forward_resume(f, &e))
-		board_say(b, STYLE_BAD, e.text);
+	struct buf errors = {0};
+	if (!f)
+		return;
+	bool stopped = forward_state(f) == FORWARD_STOPPED;
+	if (!(stopped ? ops->start : ops->stop)(b->spec.owner, f, &errors))
+		say_errors(b, &errors);
+	buf_free(&errors);
 }
 
 static void reload(struct board *b)
@@ -373,12 +382,10 @@ static void add(struct board *b)
 	struct buf errors = {0};
 	size_t i;
 	const char *beside = find_selected(b, &i) ? b->selected : NULL;
-	if (b->spec.ops->add(b->spec.owner, b->prompt.text, beside, &errors)) {
+	if (b->spec.ops->add(b->spec.owner, b->prompt.text, beside, &errors))
 		b->asks = ASKS_NOTHING;
-	} else {
-		buf_put(&errors, "", 1);
-		board_say(b, STYLE_BAD, (const char *)buf_data(&errors));
-	}
+	else
+		say_errors(b, &errors);
 	buf_free(&errors);
 }
 

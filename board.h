@@ -17,6 +17,10 @@ struct board_ops {
 	void (*quit)(void *owner);
 	void (*reload)(void *owner);
 
+	/* Stops a forward, and starts it again.  False, with the cause appended to *errors. */
+	bool (*stop)(void *owner, struct forward *f, struct buf *errors);
+	bool (*start)(void *owner, struct forward *f, struct buf *errors);
+
 	/* Adds forwards, as "svc/api 8080:80" names them, in the cluster and namespace of
 	 * the one called `beside` (a section's name; NULL: there is none), unless the words
 	 * say otherwise.  False, with a line for each cause appended to *errors. */

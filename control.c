@@ -153,20 +153,35 @@ static bool enable(struct forward *f, struct buf *words)
 }
 
 /* What was handed over must stay as it is: who stops a socket stops it for all. */
+static bool is_ours(struct buf *words)
+{
+	bool is = !Control.heir && !Control.spec.self->draining;
+	if (!is)
+		buf_print(words, "another porter takes over from this one");
+	return is;
+}
+
+bool control_stop(struct forward *f, struct buf *words)
+{
+	return is_ours(words) && disable(f, words);
+}
+
+bool control_start(struct forward *f, struct buf *words)
+{
+	return is_ours(words) && enable(f, words);
+}
+
 static void serve_forward(
 	struct ipc_call *call, const char *name, bool (*act)(struct forward *f, struct buf *words))
 {
-	if (Control.heir || Control.spec.self->draining) {
-		answer(call, "error another porter takes over from this one");
-		return;
-	}
 	bool several;
 	struct forward *f = manager_find(forwards(), name, &several);
 	struct buf words = {0};
 	buf_print(&words, "error ");
-	if (!f)
+	bool ours = is_ours(&words);
+	if (ours && !f)
 		name_error(&words, name, several);
-	if (!f || !act(f, &words)) {
+	if (!ours || !f || !act(f, &words)) {
 		refuse(call, &words);
 		return;
 	}

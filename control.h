@@ -32,6 +32,11 @@ struct control_spec {
 
 void control_begin(const struct control_spec *spec);
 
+/* Stops a forward, or starts it again, for whoever is at this process.  False, with the
+ * cause appended to *words: its port is taken, or all are handed over to another porter. */
+bool control_stop(struct forward *f, struct buf *words);
+bool control_start(struct forward *f, struct buf *words);
+
 /* What forwards there are, or that are stopped, has changed. */
 void control_claim(void);
 

@@ -543,6 +543,18 @@ static void on_reload_key(void *owner)
 	task_post(&Run.reload);
 }
 
+static bool on_stop_key(void *owner, struct forward *f, struct buf *errors)
+{
+	(void)owner;
+	return control_stop(f, errors);
+}
+
+static bool on_start_key(void *owner, struct forward *f, struct buf *errors)
+{
+	(void)owner;
+	return control_start(f, errors);
+}
+
 static bool on_add(void *owner, const char *words, const char *beside, struct buf *errors)
 {
 	(void)owner;
@@ -584,7 +596,8 @@ static bool is_at_terminal(void)
 
 static void open_screen(void)
 {
-	static const struct board_ops Ops = {on_quit, on_reload_key, on_add, on_save};
+	static const struct board_ops Ops = {
+		on_quit, on_reload_key, on_stop_key, on_start_key, on_add, on_save};
 	const struct options *o = &Run.options;
 	const struct tui_spec spec = {
 		.board = {Run.manager, &Ops, NULL}, .ascii = o->ascii, .gone = on_screen_gone};

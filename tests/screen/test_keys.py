@@ -1,4 +1,5 @@
 """Every key, and what comes of it."""
+import os
 import socket
 import time
 
@@ -164,15 +165,16 @@ def test_a_port_that_was_taken_meanwhile(show):
     terminal.shows("1 Active")
     terminal.type(" ")
     terminal.shows("1 Stopped")
-    with socket.create_server(("127.0.0.1", its_port(terminal, 18080))):
+    port = its_port(terminal, 18080)
+    with socket.create_server(("127.0.0.1", port)):
         terminal.type(" ")
-        terminal.shows("cannot listen on 127.0.0.1:")
+        terminal.shows(f"port {port} is in use by non-nanoporter process: ", f"(PID: {os.getpid()})")
         assert terminal.line("1 Stopped")
-        bad = next(row for row in terminal.rows() if row[0].data == "c")
+        bad = next(row for row in terminal.rows() if "".join(cell.data for cell in row).startswith("port "))
         assert look(bad[0]) == "r"
     terminal.type(" ")
     terminal.shows("1 Active")
-    terminal.hides("cannot listen")
+    terminal.hides("is in use")
 
 
 def test_reload(show, world):

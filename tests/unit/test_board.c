@@ -12,7 +12,7 @@ static struct board *B;
 static struct screen S;
 static unsigned Quits, Reloads, Saves;
 static char Added[TEXT], Beside[TEXT];
-static bool Refuse; /* what is to be added */
+static bool Refuse; /* what is to be added, or stopped */
 
 static void on_quit(void *owner)
 {
@@ -24,6 +24,26 @@ static void on_reload(void *owner)
 {
 	(void)owner;
 	Reloads++;
+}
+
+static bool on_stop(void *owner, struct forward *f, struct buf *errors)
+{
+	(void)owner;
+	if (Refuse)
+		buf_print(errors, "it is another's");
+	else
+		forward_stop(f);
+	return !Refuse;
+}
+
+static bool on_start(void *owner, struct forward *f, struct buf *errors)
+{
+	struct err e = {0};
+	(void)owner;
+	if (forward_resume(f, &e))
+		return true;
+	buf_print(errors, "%s", e.text);
+	return false;
 }
 
 static bool on_add(void *owner, const char *words, const char *beside, struct buf *errors)
@@ -45,7 +65,8 @@ static void on_save(void *owner)
 
 static int begin_board(void **state)
 {
-	static const struct board_ops Ops = {on_quit, on_reload, on_add, on_save};
+	static const struct board_ops Ops = {
+		on_quit, on_reload, on_stop, on_start, on_add, on_save};
 	Quits = Reloads = Saves = 0;
 	Refuse = false;
 	int status = begin(state);
@@ -318,6 +339,17 @@ static void stops_and_starts_it(void **state)
 	assert_null(strstr(Frame.text, "is stopped"));
 	key('r');
 	expect("\na/s-y is connected anew\n");
+}
+
+static void says_why_it_is_not_stopped(void **state)
+{
+	(void)state;
+	apply_three();
+	manager_start(M);
+	Refuse = true;
+	key(' ');
+	assert_int_equal(forward_state(manager_forward(M, 0)), FORWARD_STARTING);
+	expect("\nit is another's\n");
 }
 
 static void says_why_it_cannot_be_started(void **state)
@@ -699,6 +731,7 @@ int main(void)
 		BOARD_TEST(filters_by_each_of_its_texts),
 		BOARD_TEST(acts_on_nothing_that_is_not_seen),
 		BOARD_TEST(stops_and_starts_it),
+		BOARD_TEST(says_why_it_is_not_stopped),
 		BOARD_TEST(says_why_it_cannot_be_started),
 		BOARD_TEST(shows_all_there_is_to_know_of_it),
 		BOARD_TEST(leaves_details_of_what_is_gone),

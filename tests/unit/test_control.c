@@ -278,6 +278,30 @@ static void says_who_has_the_port_meanwhile(void **state)
 	assert_int_not_equal(state_of(0), FORWARD_STOPPED);
 }
 
+/* The sockets that were handed over are the heir's as well. */
+static void leaves_alone_what_another_has(void **state)
+{
+	struct buf words = {0};
+	(void)state;
+	start("x a 0 80,y b 1 81");
+	struct forward *x = manager_forward(M, 0), *y = manager_forward(M, 1);
+	assert_true(control_stop(x, &words));
+	Self.draining = true;
+	assert_false(control_start(x, &words));
+	assert_false(control_stop(y, &words));
+	expect("nanoporter/1 reconnect y", "error another porter takes over from this one");
+	Self.draining = false;
+	assert_int_equal(state_of(0), FORWARD_STOPPED);
+	assert_int_not_equal(state_of(1), FORWARD_STOPPED);
+	buf_put(&words, "", 1);
+	assert_string_equal((const char *)buf_data(&words),
+		"another porter takes over from this one"
+		"another porter takes over from this one");
+	assert_true(control_start(x, &words));
+	assert_int_not_equal(state_of(0), FORWARD_STOPPED);
+	buf_free(&words);
+}
+
 static void find_the_second_only(void)
 {
 	struct ipc_peer p;
@@ -448,6 +472,7 @@ int main(void)
 		TEST(says_what_may_have_been_meant),
 		TEST(does_nothing_where_two_are_called_so),
 		TEST(says_who_has_the_port_meanwhile),
+		TEST(leaves_alone_what_another_has),
 		TEST(goes_by_the_ports_that_it_has),
 		TEST(an_heir_has_all_in_the_end),
 		TEST(or_what_it_takes_where_the_rest_goes_on),
