@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cells.h"
 #include "json.h"
 #include "loop.h"
 #include "mem.h"
@@ -161,16 +162,6 @@ static char *clean(char *text)
 	return text;
 }
 
-/* Of clean text. */
-static size_t characters(const char *text)
-{
-	size_t n = 0;
-	uint32_t c;
-	for (; *text; text += text_char(text, 4, &c))
-		n++;
-	return n;
-}
-
 /* There is room for the reason, which Info alone would not have. */
 static struct row row_of(const struct view_forward *v)
 {
@@ -197,7 +188,7 @@ static void put_row(struct buf *out, const struct row *row, const size_t width[C
 			buf_print(out, "%*s%s", (int)fill, "", cell);
 			fill = 0;
 		}
-		fill += width[i] + 2 - characters(cell);
+		fill += width[i] + 2 - cells_width(cell);
 	}
 	buf_print(out, "\n");
 }
@@ -226,7 +217,7 @@ static void put_rows(struct buf *out, const struct row *row, size_t rows)
 	size_t width[COLUMNS] = {0};
 	for (size_t r = 0; r < rows; r++)
 		for (size_t i = 0; i < COLUMNS; i++) {
-			size_t n = characters(row[r].cell[i]);
+			size_t n = cells_width(row[r].cell[i]);
 			width[i] = n > width[i] ? n : width[i];
 		}
 	for (size_t r = 0; r < rows; r++)

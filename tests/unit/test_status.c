@@ -273,6 +273,7 @@ static void takes_every_text(void **state)
 	const char *table = table_of(&other);
 	assert_non_null(strstr(table, "/tmp/?[2J??\"x\\????.ini: 0 of 1 forwards are Active\n"));
 	assert_non_null(strstr(table, "\n\"quo\\ted\" 東京  shop  "));
+	assert_non_null(strstr(table, "\nCluster         Namespace  ")); /* 東 is two wide */
 }
 
 /* ---- the table ---- */
